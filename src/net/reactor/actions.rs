@@ -15,8 +15,8 @@ use crate::{
 use mio::net::TcpStream;
 use std::{io::ErrorKind, mem};
 
-/// The number of visits for which the kernel's last report is fresh. Behind a longer queue a peek asks the kernel
-/// again: a tenth of a millisecond is long enough for a pooled connection to end.
+/// The number of visits for which the kernel's last report is fresh. Behind a longer queue a peek asks for another
+/// one: a tenth of a millisecond is long enough for a pooled connection to end.
 pub(super) const FRESH: usize = 32;
 
 impl Io {
@@ -109,13 +109,15 @@ impl Io {
         }
     }
 
-    /// Carries out [`Action::Peek`]. The kernel's report of this turn answers most peeks without asking again: bytes
-    /// that it did not report came later than the event that the application acts on.
+    /// Carries out [`Action::Peek`]. The kernel's last report answers it: bytes that it did not name came later than those that the
+    /// application acts on. If they may have come before, another report is asked for, and answers the next peeks as well.
     fn peek(&mut self, conn: ConnId, by: PeekBy) {
-        let ask = self.common.visited > FRESH || by == PeekBy::Asking;
+        if self.common.visited > FRESH || by == PeekBy::Asking && self.report.is_older {
+            self.look();
+        }
         let Some((_, socket)) = self.common.table.find_mut(conn) else { return };
         let mut quiet = socket.phase == Phase::Open && !socket.ended && socket.broken.is_none();
-        if quiet && (socket.readable || ask) {
+        if quiet && (socket.readable || self.report.is_cut) {
             // An error that was found only by looking is told apart from bytes and an end when it is next heard.
             quiet = matches!(peek(&socket.stream), Ok(false));
             socket.readable = !quiet;

@@ -71,6 +71,7 @@ impl<A: App> Reactor<A> {
                 None => self.io.read(key),
                 Some(splice) => self.io.splice(key, splice),
             };
+            self.io.report.is_older = true;
             match found {
                 Read::Input(len) => {
                     heard += len;

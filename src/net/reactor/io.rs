@@ -16,16 +16,26 @@ use crate::{
     time::Instant,
 };
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, time::Duration};
 
 /// Events taken from the kernel at once. More than a turn of a busy worker has; 12 KiB.
 const EVENTS: usize = 1024;
+
+/// The worth of the kernel's last report.
+#[derive(Debug, Default)]
+pub(super) struct Report {
+    /// It may not have named everything: there was no room for more.
+    pub(super) is_cut: bool,
+    /// Bytes were read since, which may have come after it.
+    pub(super) is_older: bool,
+}
 
 /// Everything but the application.
 #[derive(Debug)]
 pub struct Io {
     pub(super) poll: Poll,
     pub(super) events: Events,
+    pub(super) report: Report,
     pub(super) alarm: Alarm,
     pub(super) listeners: Vec<Listener>,
     pub(super) common: Common<Connection>,
@@ -43,6 +53,7 @@ impl Io {
         Ok(Self {
             poll: Poll::new()?,
             events: Events::with_capacity(EVENTS),
+            report: Report::default(),
             alarm: Alarm::default(),
             listeners: Vec::new(),
             scratch: Scratch::new(config.largest_read()),
@@ -75,13 +86,28 @@ impl Io {
         }
     }
 
+    /// Asks the kernel for another report in the middle of a turn: for less than it costs to ask about some connections one by one.
+    pub(super) fn look(&mut self) {
+        match self.poll.poll(&mut self.events, Some(Duration::ZERO)) {
+            Ok(()) => {
+                self.note_events();
+                self.common.visited = 0;
+            }
+            // The old report stands, and what is asked for has to be asked one by one.
+            Err(_) => self.report.is_cut = true,
+        }
+    }
+
     /// Remembers what the kernel said.
     ///
-    /// All events of a turn are noted before the first is acted on: no socket is closed in between, so none of them can
+    /// All events of a report are noted before the first is acted on: no socket is closed in between, so none of them can
     /// meet the next tenant of its key.
     pub(super) fn note_events(&mut self) {
-        let Self { events, listeners, common, .. } = self;
+        let Self { events, report, listeners, common, .. } = self;
+        report.is_older = false;
+        let mut room = EVENTS;
         for event in events.iter() {
+            room -= 1;
             match event.token() {
                 WAKER => common.mail = true,
                 // It has woken us; what has passed is seen by the clock.
@@ -99,5 +125,6 @@ impl Io {
                 }
             }
         }
+        report.is_cut = room == 0;
     }
 }

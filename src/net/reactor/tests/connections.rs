@@ -7,6 +7,7 @@ use crate::{
 };
 use std::{
     io::{ErrorKind, Write},
+    mem,
     net::{Shutdown, TcpStream},
     sync::mpsc::channel,
     time::Duration,
@@ -220,6 +221,47 @@ fn a_probe_late_in_a_turn_asks_the_kernel_again() {
     let mut rest = std::iter::repeat_with(|| next(&heard)).skip_while(|heard| matches!(heard, Heard::Received(..)));
     assert_eq!(rest.next(), Some(Heard::Peeked(conn, false)));
     assert_eq!(rest.next(), Some(Heard::Received(conn, b"unexpected".to_vec())));
+}
+
+/// A request that comes behind other bytes may be younger than the report which named those. All that came before it is found:
+/// it is heard before, or the peek says so.
+#[test]
+fn a_probe_for_bytes_that_came_behind_others_finds_what_came_before_them() {
+    let (busy, begun) = channel::<ConnId>();
+    let (go, wait) = channel::<()>();
+    let (mut conns, mut is_first) = (Vec::new(), true);
+    let (running, heard) = script(DriverConfig::default(), move |cx, heard, _| match heard {
+        Heard::Accepted(conn) => conns.push(*conn),
+        Heard::Received(_, bytes) if bytes.ends_with(b"?") => {
+            conns[..3].iter().for_each(|conn| cx.peek(*conn, PeekBy::Asking));
+        }
+        Heard::Received(conn, bytes) if bytes == b"1" || mem::take(&mut is_first) => {
+            busy.send(*conn).unwrap();
+            wait.recv().unwrap();
+        }
+        _ => {}
+    });
+    let mut clients: Vec<TcpStream> = (0..6).map(|_| running.connect()).collect();
+    let accepted = || match next(&heard) {
+        Heard::Accepted(conn) => conn,
+        other => panic!("{other:?}"),
+    };
+    let conns: Vec<ConnId> = (0..6).map(|_| accepted()).collect();
+    // Two clients are in one report, and the application is busy with the first of them.
+    clients[5].write_all(b"1").unwrap();
+    begun.recv_timeout(PATIENCE).unwrap();
+    clients[3..5].iter_mut().for_each(|client| client.write_all(b"x").unwrap());
+    go.send(()).unwrap();
+    let second = if begun.recv_timeout(PATIENCE).unwrap() == conns[3] { 4 } else { 3 };
+    clients[0].write_all(b"unexpected").unwrap();
+    clients[1].shutdown(Shutdown::Write).unwrap();
+    clients[second].write_all(b"?").unwrap();
+    go.send(()).unwrap();
+    let before: Vec<Heard> =
+        std::iter::repeat_with(|| next(&heard)).take_while(|it| *it != Heard::Peeked(conns[1], false)).collect();
+    let was_heard = before.contains(&Heard::Received(conns[0], b"unexpected".to_vec()));
+    assert!(before.contains(&Heard::Peeked(conns[0], was_heard)), "{before:?}");
+    assert_eq!(next(&heard), Heard::Peeked(conns[2], true));
 }
 
 #[test]
