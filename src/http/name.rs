@@ -50,8 +50,13 @@ fn middles_match(one: &[u8], other: &[u8]) -> bool {
     })
 }
 
-/// Whether the bytes of two words differ in nothing but the case of letters.
+/// Whether the bytes of two words differ in nothing but the case of letters. Most names come in the case that is asked for.
+#[inline]
 fn words_match(one: u64, other: u64) -> bool {
+    one == other || cases_match(one, other)
+}
+
+fn cases_match(one: u64, other: u64) -> bool {
     const fn each(byte: u8) -> u64 {
         u64::from_ne_bytes([byte; 8])
     }
