@@ -123,8 +123,9 @@ broker-sessions: ## ten thousand sessions of the broker come and go: memory and 
 	$(CARGO) test $(LOCKED) --test broker -- --ignored ten_thousand_sessions
 
 .PHONY: sessions
-sessions: ## the same for clients of the store and people of the chat, and for the broker
-	$(CARGO) test $(LOCKED) --test broker --test store --test chat -- --ignored come_and_go
+sessions: ## the same for clients of the store, the chat and the other servers, and for the broker
+	$(CARGO) test $(LOCKED) --test broker --test store --test chat --test forward_proxy --test multi -- --ignored come_and_go
+	$(CARGO) test $(LOCKED) --test file_server --test gateway nothing_behind
 
 check: format lint doc all-tests graders other-worlds ## everything that CI checks
 	$(call say,all checks passed)

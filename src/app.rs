@@ -49,6 +49,11 @@ impl ConnId {
     pub fn generation(self) -> u32 {
         self.generation
     }
+
+    /// The name whose index is the place of a table's entry, and whose generation the entry has kept.
+    pub(crate) fn of_parts(index: u32, generation: u32) -> Self {
+        Self { index, generation }
+    }
 }
 
 /// Which of the driver's listeners a connection came in by, in the order they were added.

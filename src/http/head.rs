@@ -29,6 +29,12 @@ impl RequestHead {
         Ok(Self { method, version, fields, target })
     }
 
+    /// The line alone.
+    pub(crate) fn into_line(self) -> RequestLine {
+        let Self { method, version, fields: _, target } = self;
+        RequestLine { method, version, target }
+    }
+
     /// The target as received.
     #[must_use]
     pub fn target(&self) -> &str {
@@ -56,6 +62,22 @@ impl RequestHead {
         }
         self.fields.write_to(out);
         out.extend_from_slice(b"\r\n");
+    }
+}
+
+/// The first line of a request (RFC 9112 §3).
+#[derive(Debug)]
+pub(crate) struct RequestLine {
+    method: Method,
+    version: Version,
+    target: Target,
+}
+
+impl RequestLine {
+    /// A head with this line and no fields.
+    pub(crate) fn into_head(self) -> RequestHead {
+        let Self { method, version, target } = self;
+        RequestHead { method, version, fields: Fields::new(), target }
     }
 }
 

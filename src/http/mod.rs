@@ -65,6 +65,7 @@ pub use error::Error;
 pub use fields::{Fields, write_line};
 pub use framing::BodyLength;
 pub(crate) use grammar::{is_token, is_token_byte, split_run};
+pub(crate) use head::RequestLine;
 pub use head::{RequestHead, ResponseHead, write_status_line};
 pub use hop::{HopByHop, accepts_trailers, expects_continue, max_forwards, upgrade_offers};
 pub use host::Authority;

@@ -37,7 +37,7 @@ impl Proxy {
         // A handshake may end when the proxy is about to: its request comes at once, or never.
         let first = if self.worker.draining { self.worker.shared.config.drain_grace } else { deadlines.head };
         client.expect_input(cx, Some(first));
-        self.worker.table.insert(conn, Role::Downstream(client));
+        self.worker.table.insert(conn, Role::Downstream(Box::new(client)));
         self.note_idle(cx, conn);
     }
 

@@ -46,6 +46,12 @@ impl<K: Kind, const N: usize> Due<K, N> {
         self.at[kind.index()] = at;
     }
 
+    /// A deadline of which the driver knows already.
+    pub(super) fn resume(&mut self, kind: K, at: Option<Instant>) {
+        self.set(kind, at);
+        self.armed = at.is_some();
+    }
+
     /// When it is.
     pub(super) fn at(&self, kind: K) -> Option<Instant> {
         self.at[kind.index()]

@@ -4,7 +4,7 @@
 //! out, in one step: the entries are linked, and an entry is found by the index of its connection.
 
 use crate::{app::ConnId, time::Instant};
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 /// How long a client may take for the first byte of its first request before it counts as idle: nearly every client has that
 /// ready when it connects, and to close it then would be to refuse it.
@@ -24,7 +24,8 @@ pub(super) enum Past {
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    conn: Option<ConnId>,
+    /// Of the connection; none while it is in no list. The table has an entry for each connection, so it is kept small.
+    generation: Option<NonZeroU32>,
     /// Milliseconds since the list was made, wrapping.
     since: u32,
     past: Past,
@@ -42,7 +43,7 @@ struct Ends {
 #[derive(Debug)]
 pub(super) struct Idle {
     started: Instant,
-    /// By [`ConnId::index`]; those without a connection are in no list.
+    /// By [`ConnId::index`].
     entries: Vec<Entry>,
     lists: [Ends; 2],
 }
@@ -56,14 +57,15 @@ impl Idle {
     pub(super) fn enter(&mut self, conn: ConnId, past: Past, now: Instant) {
         let index = conn.index();
         if self.entries.len() <= index {
-            let nobody = Entry { conn: None, since: 0, past, before: NONE, after: NONE };
+            let nobody = Entry { generation: None, since: 0, past, before: NONE, after: NONE };
             self.entries.resize(index + 1, nobody);
         }
-        if self.entries[index].conn == Some(conn) {
+        let generation = NonZeroU32::new(conn.generation());
+        if self.entries[index].generation == generation {
             return;
         }
         let last = self.lists[past as usize].last;
-        self.entries[index] = Entry { conn: Some(conn), since: self.millis(now), past, before: last, after: NONE };
+        self.entries[index] = Entry { generation, since: self.millis(now), past, before: last, after: NONE };
         let index = u32::try_from(index).expect("fewer connections than 2^31");
         self.link(past, last, index);
         self.link(past, index, NONE);
@@ -71,8 +73,12 @@ impl Idle {
 
     /// `conn` does something, or is gone.
     pub(super) fn leave(&mut self, conn: ConnId) {
-        let Some(entry) = self.entries.get_mut(conn.index()).filter(|entry| entry.conn == Some(conn)) else { return };
-        entry.conn = None;
+        let generation = NonZeroU32::new(conn.generation());
+        let Some(entry) = self.entries.get_mut(conn.index()) else { return };
+        if entry.generation.is_none() || entry.generation != generation {
+            return;
+        }
+        entry.generation = None;
         let Entry { past, before, after, .. } = *entry;
         self.link(past, before, after);
     }
@@ -80,8 +86,9 @@ impl Idle {
     /// The client that has done nothing for the longest time, and may be closed for another.
     pub(super) fn longest(&self, now: Instant) -> Option<ConnId> {
         let first = |past: Past| {
-            let entry = self.entries.get(self.lists[past as usize].first as usize)?;
-            Some((self.millis(now).wrapping_sub(entry.since), entry.conn?))
+            let index = self.lists[past as usize].first;
+            let entry = self.entries.get(index as usize)?;
+            Some((self.millis(now).wrapping_sub(entry.since), ConnId::of_parts(index, entry.generation?.get())))
         };
         let silent = first(Past::Silent).filter(|(age, _)| u128::from(*age) >= MOMENT.as_millis());
         first(Past::Served).into_iter().chain(silent).max_by_key(|(age, _)| *age).map(|(_, conn)| conn)

@@ -26,7 +26,7 @@ impl Proxy {
         match (client.late(cx.now()), client.exchange) {
             (Late::Write, _) => cx.progress(conn),
             // The deadlines of a request are its exchange's to know.
-            (Late::Read, Some(_)) => debug_assert!(false, "nothing is due on a connection whose request runs"),
+            (Late::Read, Some(_)) => self.park_if_silent(cx, conn),
             // Half a head deserves an answer; a connection that never asked is closed without a word.
             (Late::Read, None) if client.reader.phase() == ReadPhase::Head => {
                 self.refuse(cx, conn, Failure::HeadTimeout, &[])

@@ -154,6 +154,7 @@ impl Proxy {
     /// has its line in the log.
     pub(super) fn cut_off_clients(&mut self, cx: &mut Cx) {
         self.cut_off_streams(cx);
+        self.unpark_all(cx);
         for conn in self.worker.table.downstreams() {
             let Some(client) = self.worker.table.downstream(conn) else { continue };
             match client.exchange {

@@ -49,6 +49,7 @@ mod metrics;
 mod network;
 mod orders;
 mod outcomes;
+mod parked;
 mod phase;
 mod plan;
 mod policy;
@@ -177,6 +178,11 @@ impl Proxy {
                 }
                 Role::Upstream(upstream) if upstream.exchange.is_some() => census.busy += 1,
                 Role::Upstream(_) => census.idle += 1,
+                Role::Parked(_) => {
+                    census.exchanges += 1;
+                    census.clients += 1;
+                }
+                Role::ParkedWith(_) => census.busy += 1,
                 Role::Probe(_) => census.probes += 1,
             }
         }
@@ -265,7 +271,8 @@ impl App for Proxy {
         match self.worker.table.get(conn) {
             Some(Role::Upstream(_)) => self.backend_connected(cx, conn),
             Some(Role::Probe(_)) => self.worker.probe_connected(conn, cx),
-            Some(Role::Downstream(_) | Role::Streams(_) | Role::Vacant) | None => {}
+            Some(Role::Downstream(_) | Role::Streams(_) | Role::Parked(_) | Role::ParkedWith(_) | Role::Vacant)
+            | None => {}
         }
         self.settle(cx);
     }
@@ -276,6 +283,10 @@ impl App for Proxy {
             Some(Role::Streams(_)) => self.hear_streams(cx, conn, input),
             Some(Role::Upstream(_)) => self.hear_backend(cx, conn, input),
             Some(Role::Probe(_)) => self.worker.probe_heard(conn, input, cx),
+            Some(Role::Parked(_) | Role::ParkedWith(_)) => {
+                self.unpark(cx, conn);
+                return self.received(cx, conn, input);
+            }
             Some(Role::Vacant) | None => {}
         }
         self.settle(cx);
@@ -286,6 +297,10 @@ impl App for Proxy {
             Some(Role::Downstream(_)) => self.client_took(cx, conn, unsent),
             Some(Role::Streams(_)) => self.streams_took(cx, conn, unsent),
             Some(Role::Upstream(_)) => self.backend_took(cx, conn, unsent),
+            Some(Role::Parked(_) | Role::ParkedWith(_)) => {
+                self.unpark(cx, conn);
+                return self.sent(cx, conn, unsent);
+            }
             Some(Role::Probe(_) | Role::Vacant) | None => {}
         }
         self.settle(cx);
@@ -302,6 +317,10 @@ impl App for Proxy {
             Some(Role::Streams(_)) => self.streams_ended(cx, conn),
             Some(Role::Upstream(_)) => self.backend_ended(cx, conn),
             Some(Role::Probe(_)) => self.worker.probe_failed(conn, io::ErrorKind::UnexpectedEof, cx),
+            Some(Role::Parked(_) | Role::ParkedWith(_)) => {
+                self.unpark(cx, conn);
+                return self.ended(cx, conn);
+            }
             Some(Role::Vacant) | None => {}
         }
         self.settle(cx);
@@ -321,7 +340,8 @@ impl App for Proxy {
             Some(Role::Downstream(_)) => self.client_progressed(cx, conn, progress),
             Some(Role::Streams(_)) => self.streams_progressed(cx, conn, progress),
             Some(Role::Upstream(_)) => self.backend_progressed(cx, conn, progress),
-            Some(Role::Probe(_) | Role::Vacant) | None => {}
+            // A side of a silent tunnel has everything, and is not asked how far it is.
+            Some(Role::Parked(_) | Role::ParkedWith(_) | Role::Probe(_) | Role::Vacant) | None => {}
         }
         self.settle(cx);
     }
@@ -332,6 +352,10 @@ impl App for Proxy {
             Some(Role::Streams(_)) => self.streams_gone(cx, conn),
             Some(Role::Upstream(_)) => self.backend_failed(cx, conn, error),
             Some(Role::Probe(_)) => self.worker.probe_failed(conn, error, cx),
+            Some(Role::Parked(_) | Role::ParkedWith(_)) => {
+                self.unpark(cx, conn);
+                return self.failed(cx, conn, error);
+            }
             Some(Role::Vacant) | None => {}
         }
         self.settle(cx);
@@ -340,6 +364,10 @@ impl App for Proxy {
     fn insecure(&mut self, cx: &mut Cx, conn: ConnId, why: Insecure) {
         match self.worker.table.get(conn) {
             Some(Role::Probe(_)) => self.worker.probe_insecure(conn, why, cx),
+            Some(Role::Parked(_) | Role::ParkedWith(_)) => {
+                self.unpark(cx, conn);
+                return self.insecure(cx, conn, why);
+            }
             _ => self.backend_insecure(cx, conn, why),
         }
         self.settle(cx);
@@ -356,6 +384,10 @@ impl App for Proxy {
                 Some(Role::Streams(_)) => self.streams_late(cx, conn),
                 Some(Role::Upstream(_)) => self.backend_late(cx, conn),
                 Some(Role::Probe(_)) => self.worker.probe_late(conn, cx),
+                Some(Role::Parked(_) | Role::ParkedWith(_)) => {
+                    self.unpark(cx, conn);
+                    return self.expired(cx, TimerKey::Conn(conn));
+                }
                 Some(Role::Vacant) | None => {}
             },
         }

@@ -1,24 +1,24 @@
 //! The role of each connection, found by its name in one step.
 
-use super::{downstream::Downstream, probe::Probe, streams::Streams, upstream::Upstream};
+use super::{downstream::Downstream, parked::Parked, probe::Probe, streams::Streams, upstream::Upstream};
 use crate::{app::ConnId, backend::BackendId};
 
-/// The part a connection plays.
+/// The part a connection plays. Two words: a connection pays for its own part, not for the largest.
 #[derive(Debug, Default)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most connections are clients, and a box for each would be one more allocation"
-)]
 pub(super) enum Role {
     /// No connection has this slot.
     #[default]
     Vacant,
     /// A client of the proxy.
-    Downstream(Downstream),
+    Downstream(Box<Downstream>),
     /// A client with many exchanges at once.
     Streams(Box<Streams>),
     /// A connection to a backend, idle in the pool or carrying an exchange.
     Upstream(Box<Upstream>),
+    /// A client whose tunnel is silent.
+    Parked(Box<Parked>),
+    /// The backend's side of the tunnel of that client.
+    ParkedWith(ConnId),
     /// A health check under way.
     Probe(Box<Probe>),
 }
@@ -83,6 +83,12 @@ impl Table {
         self.roles()
             .filter_map(|role| if let Role::Downstream(client) = role { Some(client.conn()) } else { None })
             .collect()
+    }
+
+    /// The clients whose tunnels are silent.
+    pub(super) fn parked(&self) -> Vec<ConnId> {
+        let of = |role: &Role| if let Role::Parked(parked) = role { Some(parked.conn()) } else { None };
+        self.roles().filter_map(of).collect()
     }
 
     /// The client connections with streams.

@@ -101,6 +101,8 @@ impl Proxy {
         } else if let Some(conn) = self.worker.unwritten.pop() {
             // Last: so the frames of many streams leave together.
             self.write_once_a_turn(cx, conn);
+        } else if let Some(conn) = self.worker.silent.pop() {
+            self.park(cx, conn);
         } else {
             return false;
         }

@@ -119,6 +119,35 @@ impl Upstream {
         }
     }
 
+    /// Whether nothing of it is under way: it has all that it was told, and all that it said was passed on. If so: how it is read, and
+    /// until when something is expected of it.
+    pub(super) fn at_rest(&self) -> Option<(Reads, Option<Instant>)> {
+        let rests = self.dial.is_none() && self.held.is_none() && !self.splicing && self.stall.unsent() == 0;
+        rests.then(|| (self.reads, self.due.at(Late::Answer)))
+    }
+
+    /// Without a word of HTTP since it was [`Upstream::at_rest`]. The driver knows of its deadline.
+    pub(super) fn resumed(conn: ConnId, backend: BackendId, (reads, at): (Reads, Option<Instant>)) -> Self {
+        let mut due = Due::default();
+        due.resume(Late::Answer, at);
+        Self {
+            conn,
+            dial: None,
+            insecure: None,
+            first: Bytes::new(),
+            backend,
+            origin: None,
+            reader: ResponseReader::new(),
+            exchange: None,
+            reads,
+            splicing: false,
+            lease: None,
+            due,
+            stall: Stall::default(),
+            held: None,
+        }
+    }
+
     /// Whether it is not open yet.
     pub(super) fn is_opening(&self) -> bool {
         self.dial.is_some()

@@ -235,6 +235,8 @@ impl Proxy {
     }
 
     fn adopt_newest(&mut self, current: &Current, cx: &mut Cx) {
+        // Each of them goes over to the new version by the rules for a tunnel.
+        self.unpark_all(cx);
         let worker = &mut self.worker;
         let (shared, before) = (current.get(), worker.version);
         let running = self.exchanges.iter().filter(|(_, exchange)| exchange.core.version == before).count();

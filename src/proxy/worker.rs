@@ -50,6 +50,8 @@ pub(super) struct Worker {
     pub(super) gathered: Vec<u8>,
     /// Requests of our own, to be begun.
     pub(super) fetches: Vec<Fetch>,
+    /// Clients whose tunnels have just begun to stand.
+    pub(super) silent: Vec<ConnId>,
     /// Connections that the pool has given up, to be closed.
     pub(super) closing: Vec<ConnId>,
     pub(super) draining: bool,
@@ -85,6 +87,7 @@ impl Worker {
             writing: Writing::default(),
             gathered: Vec::new(),
             fetches: Vec::new(),
+            silent: Vec::new(),
             closing: Vec::new(),
             draining: false,
             idle: Idle::new(now),
@@ -106,7 +109,7 @@ impl Worker {
     }
 
     /// Takes a client connection out of the books: the one place where `accepted = open + closed` is kept.
-    pub(super) fn forget_client(&mut self, conn: ConnId) -> Option<Downstream> {
+    pub(super) fn forget_client(&mut self, conn: ConnId) -> Option<Box<Downstream>> {
         let Role::Downstream(client) = self.table.remove(conn) else { return None };
         self.idle.leave(conn);
         self.counters().closed.add(1);

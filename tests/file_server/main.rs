@@ -15,21 +15,14 @@ mod ranges;
 mod slow;
 mod stopping;
 
-use socket_patterns::net::DriverKind;
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 use support::{
-    process::{Process, start},
+    process::{Process, drivers, start},
     raw::Conn,
 };
-
-/// The drivers that this system has.
-fn drivers() -> Vec<&'static str> {
-    let io_uring = DriverKind::IoUring.choose().is_ok();
-    ["epoll"].into_iter().chain(io_uring.then_some("io-uring")).collect()
-}
 
 /// A directory that is served, and a secret beside it.
 struct Site {

@@ -29,8 +29,8 @@ const KNOWN: &[(&str, &[&str], &str)] = &[
     (
         "proxy",
         &[
-            "backends", "client", "clients", "exchange", "leaving", "probe", "shared", "stats", "streams", "table",
-            "turns", "versions", "worker",
+            "backends", "client", "clients", "exchange", "leaving", "parked", "probe", "shared", "stats", "streams",
+            "table", "turns", "versions", "worker",
         ],
         "an exchange acts on the worker that holds it",
     ),

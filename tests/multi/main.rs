@@ -13,8 +13,8 @@ use std::{
     process::{Command, Stdio},
 };
 use support::{
-    process::{Process, start_listening},
-    raw::{Conn, End},
+    process::{Process, drivers, start_listening},
+    raw::{Conn, End, in_parallel},
 };
 
 const MULTI: &str = env!("CARGO_BIN_EXE_multi");
@@ -142,4 +142,45 @@ fn a_stop_lets_both_protocols_finish() {
     assert_eq!(http.response("GET").status(), 200);
     assert_eq!(command.read_to_end(), (b"#7 late\n".to_vec(), End::Clean));
     assert_eq!(server.wait().code(), Some(0));
+}
+
+/// Descriptors and memory are as they were after ten thousand sessions of each protocol: `make sessions`.
+#[test]
+#[ignore = "20,000 connections"]
+fn ten_thousand_sessions_of_both_protocols_come_and_go() {
+    for driver in drivers() {
+        let (server, _file) = multi(&format!("driver = \"{driver}\"\nlog-level = \"off\"\n{BOTH}"), 2);
+        let visit = |times: usize| {
+            in_parallel(8, |_| {
+                for number in 0..times / 8 {
+                    let (mut http, mut command) = (Conn::open(server.ready[0]), Conn::open(server.ready[1]));
+                    match number % 4 {
+                        0 => {
+                            assert_eq!(http.ask(GET).status(), 200);
+                            ping(&mut command);
+                        }
+                        // They leave in the middle of a request, or before they are answered, or say what is no request.
+                        1 => {
+                            http.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nhalf");
+                            command.send("ECHO half of a li");
+                        }
+                        2 => {
+                            http.send(GET);
+                            command.send("TIME\nTIME\nTIME\n");
+                        }
+                        _ => {
+                            assert_eq!(http.ask("NONSENSE\r\n\r\n").status(), 400);
+                            command.send("QUIT\n");
+                        }
+                    }
+                }
+            });
+        };
+        visit(2_000);
+        let (descriptors, memory) = (server.settled_descriptors(), server.peak_memory());
+        visit(8_000);
+        assert_eq!(server.settled_descriptors(), descriptors, "{driver}");
+        let more = server.peak_memory() - memory;
+        assert!(more < 2048, "{driver}: {more} KiB more at the end");
+    }
 }

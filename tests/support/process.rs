@@ -101,6 +101,12 @@ fn listening(line: &str) -> Option<SocketAddr> {
     at.parse().ok()
 }
 
+/// The drivers that this system has.
+pub fn drivers() -> Vec<&'static str> {
+    let io_uring = socket_patterns::net::DriverKind::IoUring.choose().is_ok();
+    ["epoll"].into_iter().chain(io_uring.then_some("io-uring")).collect()
+}
+
 /// The driver on which `make test-epoll` and `make test-io-uring` run the milestones, as a flag. Without it, they run on the one
 /// that they choose themselves.
 fn driver_for(program: &Path, args: &[&str]) -> Vec<String> {

@@ -17,7 +17,7 @@ use std::{mem, time::Duration};
 pub(in crate::net) const LINGER: Duration = Duration::from_secs(5);
 
 /// How much to throw away meanwhile. Reading costs CPU time; afterwards the peer's window closes and it waits with us.
-pub(in crate::net) const ALLOWANCE: usize = 64 * 1024 * 1024;
+pub(in crate::net) const ALLOWANCE: u32 = 64 * 1024 * 1024;
 
 /// How far a closing socket has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,7 +32,7 @@ pub trait Socket {
     /// The bytes that wait, and the parts of files behind them.
     fn outgoing(&mut self) -> (&mut Output, &mut Option<Box<Files>>);
     /// How many of them are counted in `Common::waiting`.
-    fn counted(&mut self) -> &mut usize;
+    fn counted(&mut self) -> &mut u32;
     /// How far the peer is with what was sent to it.
     fn progress(&self) -> Progress;
     /// How far it was when the socket was looked at last while it was closing.

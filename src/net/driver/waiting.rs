@@ -20,9 +20,11 @@ pub(in crate::net) struct Waiting {
 
 impl Waiting {
     /// A socket, of which `counted` bytes are counted, has `now` waiting.
-    pub(in crate::net) fn recount(&mut self, counted: &mut usize, now: usize) {
+    pub(in crate::net) fn recount(&mut self, counted: &mut u32, now: usize) {
+        // Each connection pays for its count, and four gigabytes are much in any case.
+        let now = u32::try_from(now).unwrap_or(u32::MAX);
         if *counted != now {
-            self.bytes = self.bytes + now - *counted;
+            self.bytes = self.bytes + now as usize - *counted as usize;
             *counted = now;
         }
     }

@@ -116,7 +116,7 @@ impl Io {
         self.recycle(arrival);
         let Some(socket) = self.common.table.get_mut(arrival.key) else { return };
         let (Phase::Flushing(left) | Phase::Lingering(left)) = &mut socket.phase else { return };
-        match usize::try_from(arrival.result) {
+        match u32::try_from(arrival.result) {
             Ok(0) => socket.ended = true,
             Ok(len) => {
                 *left = left.saturating_sub(len);

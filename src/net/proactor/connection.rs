@@ -25,9 +25,9 @@ pub(super) enum Phase {
     /// The application's.
     Open,
     /// Let go of by the application; the rest of its output is still ours to send. Of input, so much is thrown away.
-    Flushing(usize),
+    Flushing(u32),
     /// Everything is sent. Throws away up to so many bytes, so that closing does not become a reset.
-    Lingering(usize),
+    Lingering(u32),
     /// Nothing is wanted any more, but the kernel has not said yet that it has let go of everything.
     Gone,
 }
@@ -66,7 +66,7 @@ pub struct Connection {
     /// Of these, how many the peer's had confirmed when a closing socket was looked at last.
     pub(super) confirmed: u64,
     /// How much of what waits is counted in [`crate::net::waiting`].
-    pub(super) counted: usize,
+    pub(super) counted: u32,
     /// The connection that it belongs to, or belonged to: a socket that is closing outlives the name.
     pub(super) conn: ConnId,
     pub(super) phase: Phase,
@@ -297,7 +297,7 @@ impl driver::Socket for Connection {
         (&mut self.output, &mut self.files)
     }
 
-    fn counted(&mut self) -> &mut usize {
+    fn counted(&mut self) -> &mut u32 {
         &mut self.counted
     }
 
@@ -317,6 +317,6 @@ mod tests {
     /// As for the reactor: ten thousand idle connections are two megabytes.
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection>() <= 208, "{}", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 192, "{}", size_of::<Connection>());
     }
 }

@@ -110,14 +110,14 @@ impl Io {
     }
 
     /// Throws away input, at most an ordinary share of it in one visit.
-    fn discard(&mut self, key: usize, mut allowance: usize) {
+    fn discard(&mut self, key: usize, mut allowance: u32) {
         let mut heard = 0;
         // Without an allowance nothing is read any more: only the time is waited for.
         while heard < BUDGET && allowance > 0 {
             match self.read(key) {
                 Read::Input(len) | Read::Spliced { len, .. } => {
                     heard += len;
-                    allowance = allowance.saturating_sub(len);
+                    allowance = allowance.saturating_sub(u32::try_from(len).unwrap_or(u32::MAX));
                 }
                 Read::Drained | Read::Blocked => break,
                 Read::End | Read::Failed(_) => {

@@ -25,7 +25,7 @@ pub(super) enum Phase {
     /// Let go of by the application; the rest of its output is still ours to send.
     Flushing,
     /// Everything is sent. Reads and discards up to so many bytes, so that closing does not become a reset.
-    Lingering(usize),
+    Lingering(u32),
 }
 
 /// Bytes that a splice has taken and the receiver has not.
@@ -61,7 +61,7 @@ pub struct Connection {
     /// Of these, how many the peer's had confirmed when a closing socket was looked at last.
     pub(super) confirmed: u64,
     /// How much of what waits is counted in [`crate::net::waiting`].
-    pub(super) counted: usize,
+    pub(super) counted: u32,
     /// Actions of the present call that have bytes for it: a list through [`super::actions`], first and last.
     pub(super) staged: (u32, u32),
     /// Its bytes go to another, unheard.
@@ -223,7 +223,7 @@ impl Socket for Connection {
         (&mut self.output, &mut self.files)
     }
 
-    fn counted(&mut self) -> &mut usize {
+    fn counted(&mut self) -> &mut u32 {
         &mut self.counted
     }
 
@@ -240,9 +240,10 @@ impl Socket for Connection {
 mod tests {
     use super::*;
 
-    /// Ten thousand idle connections are the point of an event loop: two megabytes, no more.
+    /// Ten thousand idle connections are the point of an event loop: a megabyte and a half, no more.
     #[test]
     fn an_idle_connection_is_small() {
-        assert!(size_of::<Connection>() <= 184, "{}", size_of::<Connection>());
+        // In a debug build, a socket of mio remembers its poll in two more words.
+        assert!(size_of::<Connection>() <= 168, "{}", size_of::<Connection>());
     }
 }

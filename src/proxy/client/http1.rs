@@ -105,6 +105,13 @@ impl Http1 {
         self.closes.get_or_insert(reason);
     }
 
+    /// A client whose connection carries another protocol.
+    pub(in crate::proxy) fn of_tunnel(conn: ConnId, version: Version, announced_last: bool) -> Self {
+        let mut http1 = Self { conn, version, body: BodyWriter::Empty, closes: None, announced_last, asked: false };
+        http1.becomes_tunnel();
+        http1
+    }
+
     /// From here on the connection carries another protocol, and closes when that ends.
     pub(super) fn becomes_tunnel(&mut self) {
         self.body = BodyWriter::UntilClose;

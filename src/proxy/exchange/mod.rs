@@ -37,6 +37,7 @@
 //! | `relay.rs` | what moves between the two sides, and when is it complete |
 //! | `response.rs` | what a response does on its way |
 //! | `tunnel.rs` | what happens after a 101, and after a CONNECT |
+//! | `parked.rs` | what is left of a tunnel in which nothing happens |
 //! | `state.rs` | what each state does with an event |
 //! | `transitions.rs` | which state may follow which |
 //! | `fail.rs` | how it ends when it does not end well |
@@ -56,6 +57,7 @@ mod join;
 mod keep;
 mod late;
 mod origin;
+mod parked;
 mod relay;
 mod request;
 mod response;
@@ -73,6 +75,7 @@ pub(super) use cache::{Cache, Fetch};
 use caching::Caching;
 pub(super) use event::Event;
 pub(super) use hold::{BEGINNING, needed};
+pub(super) use parked::Rest;
 pub(super) use request::{Needed, Request};
 pub use transitions::{Name, RULES, states_diagram};
 

@@ -5,7 +5,7 @@ use super::{Event, Failure, Link, State, Step};
 use crate::{
     health::Outcome,
     http::{BodyLength, Fields, ResponseHead, Status},
-    proxy::{explain::Fact, headers},
+    proxy::{client::Client, explain::Fact, headers},
 };
 
 /// Bytes both ways, of a protocol that we do not know.
@@ -20,6 +20,16 @@ pub(in crate::proxy) struct Tunnel {
 }
 
 impl Tunnel {
+    /// Both sides may speak.
+    pub(super) fn new(link: Link) -> Self {
+        Self { link, client_ended: false, backend_ended: false }
+    }
+
+    /// Whether neither side has ended.
+    pub(super) fn is_whole(&self) -> bool {
+        !self.client_ended && !self.backend_ended
+    }
+
     /// The next state after an event.
     pub(super) fn on(mut self, event: Event<'_>, step: &mut Step<'_>) -> State {
         match event {
@@ -102,8 +112,7 @@ impl Step<'_> {
         self.forget_request();
         // The exchange ends here, and its deadline with it: a tunnel has one of its own.
         self.has_no_end();
-        self.expect_tunnel(link);
-        State::Tunnel(Tunnel { link, client_ended: false, backend_ended: false })
+        self.stand(link)
     }
 
     /// The connection to the server that the client named in a `CONNECT` is open: that is all that it wants of us (RFC 9110
@@ -119,8 +128,16 @@ impl Step<'_> {
         self.reply().switch(&ResponseHead::new(Status::OK));
         self.forget_request();
         self.has_no_end();
+        self.stand(link)
+    }
+
+    /// The tunnel stands, and nothing is said yet.
+    fn stand(&mut self, link: Link) -> State {
         self.expect_tunnel(link);
-        State::Tunnel(Tunnel { link, client_ended: false, backend_ended: false })
+        if let Client::Connection(http1) = &self.core.client {
+            self.worker.silent.push(http1.conn());
+        }
+        State::Tunnel(Tunnel::new(link))
     }
 
     /// A tunnel may last for days. Of the request that it began as, the line is kept for the log.

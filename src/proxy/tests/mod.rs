@@ -9,6 +9,7 @@ mod dialing;
 mod draining;
 mod ends;
 mod forwarding;
+mod parked;
 mod pressure;
 mod sharing;
 mod splicing;
