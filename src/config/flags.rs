@@ -1,7 +1,8 @@
 //! From keys to flags: a table of the file becomes a command line, and what is wrong with that is told of the key.
 
 use super::{
-    keys::{Key, STRUCTURE},
+    keys::{GLOBAL, Key, STRUCTURE},
+    times::TIMES,
     tree::{Mistake, Node, Place, Sources, Table, Value},
 };
 use crate::cli::{self, file::nearest};
@@ -302,6 +303,11 @@ fn one_of(valid: &[String]) -> String {
     format!("one of {}", quoted.join(", "))
 }
 
+fn is_at_the_top(name: &str) -> bool {
+    let of_flag = GLOBAL.iter().any(|key| key.section.is_empty() && key.name == name);
+    of_flag || name == "include" || TIMES.iter().any(|(time, _)| *time == name)
+}
+
 /// A key that there is not.
 pub(super) fn unknown(place: Place, name: &str, section: &str, known: &[&str]) -> Mistake {
     unknown_but(place, name, section, known, None)
@@ -310,7 +316,16 @@ pub(super) fn unknown(place: Place, name: &str, section: &str, known: &[&str]) -
 /// A key that there is not in this table, and perhaps in another.
 fn unknown_but(place: Place, name: &str, section: &str, known: &[&str], elsewhere: Option<String>) -> Mistake {
     let near = || nearest(name, known.iter().copied()).map(str::to_owned);
-    let meant = elsewhere.or_else(near).map_or_else(|| ".".to_owned(), |key| format!(": did you mean `{key}`?"));
+    // In TOML, all that follows a table is a part of it.
+    if is_at_the_top(name) {
+        let problem =
+            format!("there is no key `{name}` {section}: it stands at the top of the file, above the first [table]");
+        return place.mistake(problem);
+    }
+    let meant = match elsewhere.or_else(near) {
+        Some(key) => format!(": did you mean `{key}`?"),
+        None => ".".to_owned(),
+    };
     let mut known = known.to_vec();
     known.sort_unstable();
     place.mistake(format!("there is no key `{name}` {section}{meant} The keys are {}", known.join(", ")))

@@ -99,6 +99,9 @@ fn host_name(text: &str) -> Result<String, String> {
         _ if name.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
             Err("write it without a port: a site is the same on all ports".to_owned())
         }
+        _ if !name.is_ascii() => {
+            Err("write it as browsers send it, in ASCII: each part with other letters begins with xn--".to_owned())
+        }
         _ => Err("write a host name, an address like 127.0.0.1, or [::1]".to_owned()),
     }
 }

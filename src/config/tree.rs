@@ -202,8 +202,9 @@ impl Reading<'_> {
         self.open.push(path.to_owned());
         if let Some(includes) = includes {
             for (path, place) in self.included(&includes)? {
-                let bytes =
-                    self.world.read(&path).map_err(|error| place.mistake(format!("{}: {error}", path.display())))?;
+                let bytes = self.world.read(&path).map_err(|error| {
+                    place.mistake(format!("{}, which is included, cannot be read: {error}", path.display()))
+                })?;
                 let more = self.file(&path, bytes)?;
                 self.merge(&mut table, more)?;
             }

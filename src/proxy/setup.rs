@@ -12,7 +12,7 @@ use crate::{
 use std::{net::SocketAddr, time::Duration};
 
 /// The advice of an error about an address of a file.
-const IN_FILE: &str = "another address in [[listen]]";
+const IN_FILE: &str = "`address` in [[listen]]";
 
 /// Without a file, there is no occasion.
 const NEVER: Duration = Duration::MAX;

@@ -40,11 +40,17 @@ impl LogArgs {
     ///
     /// # Errors
     ///
-    /// A file whose folder is not there.
+    /// A file whose folder is not there, or that is one itself.
     pub(in crate::proxy) fn check(&self) -> Result<(), Failure> {
         let places = [("--log-to", Some(&self.log_to)), ("--access-to", self.access_to.as_ref())];
         for (flag, place) in places {
             let Some(Place::File(path)) = place else { continue };
+            if path.is_dir() {
+                return Err(Failure::Usage(format!(
+                    "{flag} {}: this is a folder: write the name of a file in it",
+                    path.display()
+                )));
+            }
             let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
             if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
                 return Err(Failure::Usage(format!(
