@@ -499,6 +499,6 @@ fn cache(
     let secret = SmallRng::seed_from_u64(seed.rotate_left(32)).random();
     let store = Arc::new(Store::new(config.limits, SHARDS, Seed(secret), mail));
     let flights = Arc::new(Flights::new(store.clone(), SHARDS));
-    let second = second.and_then(|config| SecondLevel::of(config, &store));
+    let second = second.and_then(|config| SecondLevel::of(config, &flights));
     Cache { store, flights, second, config, invalidated: Arc::default(), purged: Arc::default() }
 }

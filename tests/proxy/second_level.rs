@@ -69,6 +69,7 @@ fn did(answer: &Message) -> String {
     status.collect::<Vec<_>>().join("; ").split_once("; ").map(|(_, did)| did.to_owned()).unwrap()
 }
 
+const HIT: &str = "hit";
 const FOUND: &str = "hit; detail=second-level";
 const MISSED: &str = "fwd=uri-miss; fwd-status=200; stored";
 
@@ -251,6 +252,71 @@ fn a_purge_reaches_both_levels() {
             .ask(&format!("POST {path} HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n"));
         wait_until("the store to be told", || second(&one)["purges_waiting"] == 0);
         assert_eq!(did(&ask(&proxy(&store.url(), &backend), path, "")), MISSED);
+    }
+}
+
+/// Two proxies have the same responses in their first levels.
+#[test]
+fn a_purge_reaches_the_first_level_of_the_other_proxies() {
+    for store in Store::each() {
+        let backend = numbering();
+        let (one, other) = (proxy(&store.url(), &backend), proxy(&store.url(), &backend));
+        let paths = ["x/a", "x/b", "varies/c", "z/d"].map(|path| format!("{FRESH}/{path}"));
+        let mut heard = 0;
+        for (what, gone) in [
+            (format!("url=http://a.test{}", paths[0]), [true, false, false, false]),
+            (format!("url={}", paths[3]), [false, false, false, true]),
+            (format!("prefix={FRESH}/x/"), [true, true, false, false]),
+            ("tag=c".to_owned(), [false, false, true, false]),
+            ("all".to_owned(), [true; 4]),
+        ] {
+            let has = |path: &String| did(&ask(&other, path, "Accept-Language: en\r\n")) == HIT;
+            for path in &paths {
+                ask(&one, path, "Accept-Language: en\r\n");
+                wait_until("the other one to have it", || has(path));
+            }
+            purge(&one, &what);
+            heard += 1;
+            wait_until("the purge to be heard of", || second(&other)["purges_heard"] == heard);
+            for (path, gone) in paths.iter().zip(gone) {
+                let only = "Accept-Language: en\r\nCache-Control: only-if-cached\r\n";
+                wait_until("the walk to be over", || (ask(&other, path, only).status() == 504) == gone);
+            }
+        }
+        assert_eq!(second(&one)["purges_heard"], 0, "its own");
+        // A request that changes something does the same.
+        let path = &paths[0];
+        wait_until("the other one to have it", || did(&ask(&other, path, "")) == HIT);
+        Conn::open(one.proxy.address())
+            .ask(&format!("POST {path} HTTP/1.1\r\nHost: a.test\r\nContent-Length: 0\r\n\r\n"));
+        wait_until("the change to be heard of", || second(&other)["purges_heard"] == heard + 1);
+        assert_eq!(ask(&other, path, "Cache-Control: only-if-cached\r\n").status(), 504);
+    }
+}
+
+/// A proxy that was cut off when another one has purged something takes everything out, and keeps it if nothing was purged.
+#[test]
+fn a_purge_that_was_missed_is_made_up_for() {
+    let Some(redis) = RedisServer::start(&[]) else { return };
+    let backend = numbering();
+    let (one, other) = (proxy(&redis.url(), &backend), proxy(&redis.url(), &backend));
+    let path = format!("{FRESH}/x");
+    fill(&other, &path, "");
+    for (missed, times) in [(false, 1), (true, 2)] {
+        if missed {
+            // As another proxy does it, whose message nobody hears.
+            redis.ask("SET cache:purged:1 of-another");
+        }
+        redis.ask("CLIENT KILL TYPE pubsub");
+        other.wait_for(" is back", times);
+        if missed {
+            wait_until("the first level to be empty", || did(&ask(&other, &path, "")) == FOUND);
+        } else {
+            // Its message comes behind the answer about what was missed.
+            purge(&one, "tag=none");
+            wait_until("the purge to be heard of", || second(&other)["purges_heard"] == 1);
+            assert_eq!(did(&ask(&other, &path, "")), HIT);
+        }
     }
 }
 

@@ -232,7 +232,7 @@ impl Step<'_> {
             let keys = invalidated(&self.core.request.head.method, uri, head);
             let gone: usize = keys.iter().map(|key| cache.flights.remove(cache.store.place(key.uri()))).sum();
             // Behind the first level, which lets nothing in that is on its way.
-            cache.second.iter().for_each(|second| keys.iter().for_each(|key| second.remove(key)));
+            cache.second.iter().for_each(|second| keys.iter().for_each(|key| second.invalidate(key)));
             cache.invalidated.fetch_add(gone as u64, Relaxed);
         }
     }

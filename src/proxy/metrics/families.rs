@@ -287,6 +287,12 @@ pub(super) const PROXY: &[Family] = &[
         "Purges that the second level has not carried out.",
         &[one("/cache/second_level/purges_waiting")],
     ),
+    family(
+        "proxy_cache_store_purges_heard_total",
+        Counter,
+        "Purges of other proxies that this one has carried out, too.",
+        &[one("/cache/second_level/purges_heard")],
+    ),
     family("proxy_origins_known", Gauge, "Servers that clients have named.", &[one("/origins/known")]),
     family("proxy_origin_tunnels_running", Gauge, "Tunnels to them.", &[one("/origins/tunnels_in_flight")]),
 ];

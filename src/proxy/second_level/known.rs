@@ -2,12 +2,15 @@
 
 use super::{
     lookup::{Answer, Lookup},
-    purges::{Asked, Purges},
+    purges::Purges,
+    questions::Asked,
+    sweeper::Sweeper,
 };
 use crate::{
     cache::{
         Store,
         encoding::{self, Saved},
+        purge::Purge,
     },
     net::clock,
     redis::{Event, Lost, Next},
@@ -63,17 +66,20 @@ pub(super) struct Known {
     purges: Mutex<Purges>,
     /// How many there are, to be looked at without the lock.
     purging: AtomicUsize,
+    /// For what other proxies have purged.
+    sweeper: Sweeper,
 }
 
 impl Known {
-    pub(super) fn new(store: Arc<Store>) -> Self {
+    pub(super) fn new(store: Arc<Store>, purges: Purges, sweeper: Sweeper) -> Self {
         Self {
             store,
             counts: Counts::default(),
             is_up: AtomicBool::new(false),
             said: AtomicBool::new(false),
-            purges: Mutex::default(),
+            purges: Mutex::new(purges),
             purging: AtomicUsize::new(0),
+            sweeper,
         }
     }
 
@@ -87,6 +93,16 @@ impl Known {
         let mut purges = self.lock();
         let next = change(&mut purges);
         self.purging.store(purges.waiting(), Release);
+        let heard = purges.take_heard();
+        drop(purges);
+        for purge in heard {
+            if purge == Purge::All {
+                tracing::info!(
+                    "everything leaves this cache: another proxy has purged all, or it was not heard of what"
+                );
+            }
+            self.sweeper.take_out(purge);
+        }
         next.into_iter().map(|(words, asked)| (words, Tag::Purge(asked))).collect()
     }
 
@@ -96,8 +112,12 @@ impl Known {
                 self.is_up.store(true, Relaxed);
                 return self.purge(Purges::again);
             }
-            Event::Down(_) => self.is_up.store(false, Relaxed),
-            Event::Push(_) | Event::Answer(Tag::Ignored, _) => {}
+            Event::Down(_) => {
+                self.is_up.store(false, Relaxed);
+                return self.purge(Purges::away);
+            }
+            Event::Push(push) => return self.purge(|purges| purges.pushed(&push)),
+            Event::Answer(Tag::Ignored, _) => {}
             Event::Answer(Tag::Left(lookup), Ok(Value::Int(left))) => lookup.has_left(left),
             Event::Answer(Tag::Left(_), _) => {}
             Event::Answer(Tag::Value(lookup), answer) => {
@@ -183,6 +203,7 @@ impl Known {
             },
             "writes": {"done": read(&counts.put), "refused": read(&counts.refused), "lost": read(&counts.lost)},
             "purges_waiting": self.purging.load(Relaxed),
+            "purges_heard": self.sweeper.heard(),
         })
     }
 }

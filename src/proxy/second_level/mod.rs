@@ -23,20 +23,26 @@
 //! | `lookup.rs` | what does an exchange wait for |
 //! | `known.rs` | what do the store's answers mean |
 //! | `purges.rs` | what was taken out, and is not out yet |
+//! | `questions.rs` | what does a purge ask |
+//! | `news.rs` | what have other proxies taken out |
+//! | `sweeper.rs` | how does that leave the first level |
 //! | `args.rs` | which store, and what is too large for it |
 
 mod args;
 mod known;
 mod lookup;
 mod names;
+mod news;
 mod purges;
+mod questions;
+mod sweeper;
 
 pub use args::{SecondLevelArgs, SecondLevelConfig};
 pub(super) use lookup::{Answer, Lookup};
 
 use crate::{
     cache::{
-        Audience, Mark, Selecting, Store, Stored, Ticket, Uri,
+        Audience, Flights, Mark, Selecting, Stored, Ticket, Uri,
         encoding::{self, Variants},
         key::Key,
         purge::Purge,
@@ -48,12 +54,15 @@ use crate::{
     time::Now,
 };
 use known::{Known, Tag};
-use purges::What;
+use news::{News, Told};
+use purges::Purges;
+use questions::What;
 use std::{
     io,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
+use sweeper::Sweeper;
 
 /// How long the store may take for an answer before the proxy goes on without it, in times that a request waits.
 const LOST: u32 = 5;
@@ -77,19 +86,21 @@ pub(super) struct SecondLevel {
 }
 
 impl SecondLevel {
-    /// Begins to talk to the store that a configuration names. `store`: the first level.
-    pub(super) fn of(config: &SecondLevelConfig, store: &Arc<Store>) -> Option<Arc<Self>> {
+    /// Begins to talk to the store that a configuration names. `flights` go to the first level.
+    pub(super) fn of(config: &SecondLevelConfig, flights: &Arc<Flights>) -> Option<Arc<Self>> {
         let told =
             |error| tracing::error!(%error, "no thread for the store of the cache: this proxy goes on without it");
-        Self::start(config, store.clone()).map_err(told).ok()
+        Self::start(config, flights).map_err(told).ok()
     }
 
-    fn start(config: &SecondLevelConfig, store: Arc<Store>) -> io::Result<Arc<Self>> {
-        let known = Arc::new(Known::new(store));
+    fn start(config: &SecondLevelConfig, flights: &Arc<Flights>) -> io::Result<Arc<Self>> {
+        let database = config.target.database;
+        let (purges, sweeper) = (Purges::new(News::new(database, rand::random())), Sweeper::start(flights.clone())?);
+        let known = Arc::new(Known::new(flights.store().clone(), purges, sweeper));
         let heard = Arc::clone(&known);
         let settings = Settings {
             target: config.target.clone(),
-            channels: Vec::new(),
+            channels: vec![news::channel(database)],
             probe: vec![["GETRANGE", "cache:probe", "0", "0"].map(str::to_owned).to_vec()],
             patience: config.timeout.saturating_mul(LOST),
             most: MOST,
@@ -194,19 +205,25 @@ impl SecondLevel {
 
     /// Takes out the responses of a URI.
     pub(super) fn remove(&self, key: &Key) {
-        self.begin(What::Uri(key.clone()));
+        self.begin(What::Uri(key.clone()), Told::Nobody);
     }
 
-    /// Takes out the responses that match.
+    /// The same, of all proxies: a request has made them untrue.
+    pub(super) fn invalidate(&self, key: &Key) {
+        self.begin(What::Uri(key.clone()), Told::Listening);
+    }
+
+    /// Takes out the responses that match, of all proxies.
     pub(super) fn purge(&self, purge: &Purge) {
-        match purge {
-            Purge::Url(target) if let Some(uri) = Uri::of_target(target) => self.remove(&uri.to_key()),
-            purge => self.begin(What::Matching(purge.clone())),
-        }
+        let what = match purge {
+            Purge::Url(target) if let Some(uri) = Uri::of_target(target) => What::Uri(uri.to_key()),
+            purge => What::Matching(purge.clone()),
+        };
+        self.begin(what, Told::Everybody);
     }
 
-    fn begin(&self, what: What) {
-        let next: Next<Tag> = self.known.purge(|purges| purges.begin(what));
+    fn begin(&self, what: What, told: Told) {
+        let next: Next<Tag> = self.known.purge(|purges| purges.begin(what, told));
         for (words, tag) in next {
             match self.redis.ask(&words, tag) {
                 Ok(()) => {}

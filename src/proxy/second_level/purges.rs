@@ -8,7 +8,11 @@
 //! A purge is not over before the store has said so. Until then nothing that it covers is taken from there; and when the connection was
 //! lost, or was not there, it begins again with the next one.
 
-use super::names::{PREFIX, of_uri};
+use super::{
+    names::{PREFIX, of_uri},
+    news::{News, Told},
+    questions::{Asked, What, words},
+};
 use crate::{
     cache::{Key, encoding, purge::Purge},
     redis::Next,
@@ -28,41 +32,32 @@ const MOST_NAMES: usize = 10_000;
 /// Bytes of a value in which its URI and tags are. One with longer ones is taken out with the others.
 const FRONT: &str = "16383";
 
-/// The responses to be taken out.
-#[derive(Debug, Clone)]
-pub(super) enum What {
-    /// Those of one URI.
-    Uri(Key),
-    /// Those that match.
-    Matching(Purge),
-}
-
-/// The question that an answer belongs to.
-#[derive(Debug, Clone)]
-pub(super) enum Asked {
-    /// To take one out of a purge's.
-    Ignored,
-    /// To take out the only one.
-    Removed(u64),
-    /// For names.
-    Page(u64),
-    /// For the beginning of the value of that name.
-    Front(u64, Vec<u8>),
-    /// Whether all earlier answers have come; and whether all that followed from them was done.
-    Settled(u64),
-    Done(u64),
-}
-
 /// Purges in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Purges {
-    waiting: VecDeque<(u64, What)>,
+    waiting: VecDeque<Waiting>,
     last: u64,
     /// One walk over all names at a time.
     walks: bool,
+    news: News,
+    /// The purges of others, to be taken out of the first level.
+    heard: Vec<Purge>,
+}
+
+/// One that is not over.
+#[derive(Debug)]
+struct Waiting {
+    id: u64,
+    what: What,
+    /// When it is over.
+    told: Told,
 }
 
 impl Purges {
+    pub(super) fn new(news: News) -> Self {
+        Self { waiting: VecDeque::new(), last: 0, walks: false, news, heard: Vec::new() }
+    }
+
     /// How many are not over.
     pub(super) fn waiting(&self) -> usize {
         self.waiting.len()
@@ -70,20 +65,20 @@ impl Purges {
 
     /// Whether a response was to be taken out.
     pub(super) fn cover(&self, uri: &str, tags: &[&[u8]]) -> bool {
-        self.waiting.iter().any(|(_, what)| what.covers(uri, tags))
+        self.waiting.iter().any(|waiting| waiting.what.covers(uri, tags))
     }
 
     /// One more.
-    pub(super) fn begin(&mut self, what: What) -> Next<Asked> {
+    pub(super) fn begin(&mut self, what: What, told: Told) -> Next<Asked> {
         if self.waiting.len() >= MOST {
             self.waiting.clear();
             self.walks = false;
-            return self.enter(What::Matching(Purge::All));
+            return self.enter(What::Matching(Purge::All), Told::Everybody);
         }
-        self.enter(what)
+        self.enter(what, told)
     }
 
-    fn enter(&mut self, what: What) -> Next<Asked> {
+    fn enter(&mut self, what: What, told: Told) -> Next<Asked> {
         self.last += 1;
         let first = match &what {
             What::Uri(key) => vec![remove(key, self.last)],
@@ -93,17 +88,35 @@ impl Purges {
                 vec![page("0", self.last)]
             }
         };
-        self.waiting.push_back((self.last, what));
+        self.waiting.push_back(Waiting { id: self.last, what, told });
         first
+    }
+
+    /// There is no connection.
+    pub(super) fn away(&mut self) -> Next<Asked> {
+        self.news.is_away();
+        Next::new()
+    }
+
+    /// A message of the store.
+    pub(super) fn pushed(&mut self, push: &[Value]) -> Next<Asked> {
+        self.heard.extend(self.news.hear(push));
+        Next::new()
+    }
+
+    /// The purges of others that were heard of.
+    pub(super) fn take_heard(&mut self) -> Vec<Purge> {
+        std::mem::take(&mut self.heard)
     }
 
     /// There is a connection: all of it from the beginning.
     pub(super) fn again(&mut self) -> Next<Asked> {
-        let uris = self.waiting.iter().filter_map(|(id, what)| match what {
+        let uris = self.waiting.iter().filter_map(|Waiting { id, what, .. }| match what {
             What::Uri(key) => Some(remove(key, *id)),
             What::Matching(_) => None,
         });
-        let mut all: Next<Asked> = uris.collect();
+        let mut all: Next<Asked> = self.news.ask();
+        all.extend(uris);
         self.walks = false;
         all.extend(self.walk());
         all
@@ -111,21 +124,21 @@ impl Purges {
 
     /// The first walk, if none is under way.
     fn walk(&mut self) -> Next<Asked> {
-        let next = self.waiting.iter().find(|(_, what)| matches!(what, What::Matching(_)));
-        let first: Next<Asked> = next.iter().map(|(id, _)| page("0", *id)).collect();
+        let next = self.waiting.iter().find(|waiting| matches!(waiting.what, What::Matching(_)));
+        let first: Next<Asked> = next.iter().map(|waiting| page("0", waiting.id)).collect();
         self.walks = !first.is_empty();
         first
     }
 
-    /// It is over. Nearly always it is the first one.
-    fn end(&mut self, id: u64) {
-        if let Some(at) = self.waiting.iter().position(|(known, _)| *known == id) {
-            self.waiting.remove(at);
-        }
+    /// It is over, and others are told. Nearly always it is the first one.
+    fn end(&mut self, id: u64) -> Next<Asked> {
+        let at = self.waiting.iter().position(|waiting| waiting.id == id);
+        let over = at.and_then(|at| self.waiting.remove(at));
+        over.map(|Waiting { what, told, .. }| self.news.tell(&what, told)).unwrap_or_default()
     }
 
     fn matching(&self, id: u64) -> Option<&What> {
-        self.waiting.iter().find(|(known, _)| *known == id).map(|(_, what)| what)
+        self.waiting.iter().find(|waiting| waiting.id == id).map(|waiting| &waiting.what)
     }
 
     /// An answer.
@@ -135,8 +148,9 @@ impl Purges {
             Asked::Removed(_) | Asked::Page(_) | Asked::Settled(_) | Asked::Done(_) if is_refused(answer) => {
                 Next::new()
             }
-            Asked::Removed(id) => {
-                self.end(id);
+            Asked::Removed(id) => self.end(id),
+            Asked::Last => {
+                self.heard.extend(self.news.caught_up(answer));
                 Next::new()
             }
             Asked::Page(id) => self.paged(id, answer),
@@ -150,8 +164,9 @@ impl Purges {
             }
             Asked::Settled(id) => vec![(words(&["PING"]), Asked::Done(id))],
             Asked::Done(id) => {
-                self.end(id);
-                self.walk()
+                let mut next = self.end(id);
+                next.extend(self.walk());
+                next
             }
         }
     }
@@ -182,15 +197,6 @@ impl Purges {
     }
 }
 
-impl What {
-    fn covers(&self, uri: &str, tags: &[&[u8]]) -> bool {
-        match self {
-            Self::Uri(key) => key.as_str() == uri,
-            Self::Matching(purge) => purge.covers(uri, tags),
-        }
-    }
-}
-
 /// It stays, and is tried again with the next connection.
 fn is_refused(answer: &Value) -> bool {
     if let Value::Error(why) = answer {
@@ -206,10 +212,6 @@ fn remove(key: &Key, id: u64) -> (Vec<Vec<u8>>, Asked) {
 
 fn page(cursor: &str, id: u64) -> (Vec<Vec<u8>>, Asked) {
     (words(&["SCAN", cursor, "MATCH", &format!("{PREFIX}*"), "COUNT", PAGE]), Asked::Page(id))
-}
-
-pub(super) fn words(words: &[&str]) -> Vec<Vec<u8>> {
-    words.iter().map(|word| word.as_bytes().to_vec()).collect()
 }
 
 #[cfg(test)]
@@ -237,14 +239,14 @@ mod tests {
 
     #[test]
     fn a_uri_is_covered_until_the_store_has_taken_it_out() {
-        let mut purges = Purges::default();
-        let first = purges.begin(What::Uri(key("/x")));
+        let mut purges = Purges::new(News::new(0, 7));
+        let first = purges.begin(What::Uri(key("/x")), Told::Nobody);
         assert_eq!(sent(&first), [format!("DEL {}", of_uri(key("/x").uri()))]);
         assert!(purges.cover("http://a.test/x", &[]) && !purges.cover("http://a.test/y", &[]));
         // The answer was lost, and with the next connection it is asked for again.
         let again = purges.again();
-        assert_eq!(sent(&again), sent(&first));
-        let (_, asked) = again.into_iter().next().unwrap();
+        assert_eq!(sent(&again), ["GET cache:purged:1", &*sent(&first)[0]]);
+        let (_, asked) = again.into_iter().last().unwrap();
         assert_eq!(sent(&purges.heard(asked.clone(), &Value::Error("READONLY".to_owned()))), [""; 0]);
         assert_eq!(purges.waiting(), 1, "it was refused");
         purges.heard(asked, &Value::Int(0));
@@ -253,9 +255,9 @@ mod tests {
 
     #[test]
     fn one_walk_after_the_other_looks_at_all_names() {
-        let mut purges = Purges::default();
-        let mut next = purges.begin(What::Matching(Purge::Tag("t".to_owned())));
-        assert!(purges.begin(What::Matching(Purge::All)).is_empty(), "one at a time");
+        let mut purges = Purges::new(News::new(0, 7));
+        let mut next = purges.begin(What::Matching(Purge::Tag("t".to_owned())), Told::Nobody);
+        assert!(purges.begin(What::Matching(Purge::All), Told::Nobody).is_empty(), "one at a time");
         assert_eq!(sent(&next), ["SCAN 0 MATCH cache:1:* COUNT 200"]);
         let mut play = |next: &mut Next<Asked>, answer: &Value| {
             let (_, asked) = next.remove(0);
@@ -277,8 +279,8 @@ mod tests {
 
     #[test]
     fn a_page_without_end_is_not_followed() {
-        let mut purges = Purges::default();
-        let (_, asked) = purges.begin(What::Matching(Purge::All)).remove(0);
+        let mut purges = Purges::new(News::new(0, 7));
+        let (_, asked) = purges.begin(What::Matching(Purge::All), Told::Nobody).remove(0);
         let names = vec!["k"; MOST_NAMES + 1];
         assert_eq!(sent(&purges.heard(asked.clone(), &page("0", &names))), [""; 0]);
         assert!(
@@ -290,12 +292,12 @@ mod tests {
 
     #[test]
     fn too_many_at_once_are_one_for_all() {
-        let mut purges = Purges::default();
+        let mut purges = Purges::new(News::new(0, 7));
         for n in 0..MOST {
-            purges.begin(What::Uri(key(&format!("/{n}"))));
+            purges.begin(What::Uri(key(&format!("/{n}"))), Told::Nobody);
         }
         assert!(!purges.cover("http://a.test/other", &[]));
-        assert_eq!(sent(&purges.begin(What::Uri(key("/x")))), ["SCAN 0 MATCH cache:1:* COUNT 200"]);
+        assert_eq!(sent(&purges.begin(What::Uri(key("/x")), Told::Nobody)), ["SCAN 0 MATCH cache:1:* COUNT 200"]);
         assert!(purges.waiting() == 1 && purges.cover("http://a.test/other", &[]));
     }
 }
