@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     cli::Failure,
-    proxy::{Next, Source},
+    proxy::{Next, Source, Teller},
 };
 use std::{path::PathBuf, sync::Arc};
 
@@ -17,9 +17,9 @@ pub(super) struct Files {
     /// As the process began: what [`FIXED`] names counts as it was then.
     first: Arc<Settings>,
     /// In place.
-    now: Option<Settings>,
+    now: Option<Arc<Settings>>,
     /// Read, and not in place yet.
-    next: Option<Settings>,
+    next: Option<Arc<Settings>>,
 }
 
 impl Files {
@@ -32,14 +32,15 @@ impl Source for Files {
     fn read(&mut self) -> Result<Next, Failure> {
         self.next = None;
         let next = Settings::read(&self.path, &System).map_err(Failure::Usage)?;
-        let changes = self.now.as_ref().unwrap_or(&*self.first).diff(&next);
+        let changes = self.now.as_ref().unwrap_or(&self.first).diff(&next);
         let (setup, fixed) = (next.setup(), fixed(&self.first, &next));
-        self.next = Some(next);
+        self.next = Some(Arc::new(next));
         Ok(Next { setup, changes, fixed })
     }
 
-    fn told(&self, warning: &str) -> String {
-        self.next.as_ref().or(self.now.as_ref()).unwrap_or(&self.first).place_text(warning)
+    fn teller(&self) -> Teller {
+        let settings = self.next.as_ref().or(self.now.as_ref()).unwrap_or(&self.first).clone();
+        Arc::new(move |text| settings.place_text(text))
     }
 
     fn placed(&self, failure: Failure) -> Failure {

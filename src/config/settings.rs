@@ -180,7 +180,7 @@ impl Settings {
         let found = site.or_else(|| self.upstreams.iter().flat_map(|upstream| &upstream.servers).find_map(of_server));
         if let Some((flag, place)) = found {
             let problem = text.strip_prefix(&flag).unwrap_or(text).trim_start();
-            return self.sources.tell(&place.mistake(problem));
+            return self.sources.tell(&place.mistake(self.flags.translated(problem)));
         }
         let of_upstream = |upstream: &'_ Upstream| {
             let problem = text.strip_prefix(&format!("upstream {}: ", upstream.name))?;

@@ -83,8 +83,8 @@ impl fmt::Display for DriverChoice {
             (false, false) => "kqueue",
         };
         match &self.why {
-            Why::Asked => write!(f, "driver {name}, as --driver says"),
-            Why::Proven => write!(f, "driver {name}; this system has io_uring, too: try --driver io-uring"),
+            Why::Asked => write!(f, "driver {name}, as asked"),
+            Why::Proven => write!(f, "driver {name}; this system has io_uring, too (driver io-uring)"),
             Why::Only(error) => write!(f, "driver {name}: {error}"),
         }
     }
@@ -194,9 +194,9 @@ mod tests {
     #[test]
     fn the_driver_that_was_asked_for_runs_where_there_is_a_choice() {
         for (asked, uses_io_uring, text) in [
-            (DriverKind::Auto, false, "try --driver io-uring"),
-            (DriverKind::IoUring, true, "driver io_uring, as --driver says"),
-            (DriverKind::Epoll, false, ", as --driver says"),
+            (DriverKind::Auto, false, "this system has io_uring, too"),
+            (DriverKind::IoUring, true, "driver io_uring, as asked"),
+            (DriverKind::Epoll, false, ", as asked"),
         ] {
             let choice = asked.choose_from(Ok(())).unwrap();
             assert_eq!(choice.uses_io_uring, uses_io_uring, "{asked:?}");

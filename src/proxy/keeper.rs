@@ -22,7 +22,7 @@ use super::{
     orders::Orders,
     ports::Ports,
     resolving::Resolving,
-    secured::{Certificates, Prepared},
+    secured::{Certificates, Prepared, Teller, as_it_is},
     shared::Shared,
     versions::Current,
     wishes::Wish,
@@ -61,8 +61,8 @@ pub trait Source: Send {
     /// The first mistake: one line that names its place.
     fn read(&mut self) -> Result<Next, Failure>;
 
-    /// A warning about a file that the configuration names, told of its place.
-    fn told(&self, warning: &str) -> String;
+    /// Tells messages about files that the configuration names of their places in it.
+    fn teller(&self) -> Teller;
 
     /// A failure of the configuration that was read last, told of its place.
     fn placed(&self, failure: Failure) -> Failure;
@@ -73,9 +73,8 @@ pub trait Source: Send {
 
 /// About the files that are named in the configuration, with their places in it.
 pub(super) fn warn(warnings: &[String], source: Option<&dyn Source>) {
-    for warning in warnings {
-        tracing::warn!("{}", source.map_or_else(|| warning.clone(), |source| source.told(warning)));
-    }
+    let tell = source.map_or_else(as_it_is, Source::teller);
+    warnings.iter().for_each(|warning| tracing::warn!("{}", tell(warning)));
 }
 
 /// A configuration that is to follow.
@@ -315,7 +314,7 @@ impl Keeper {
         let lines = match (&self.own.certificates, prepared) {
             (Some(certificates), Some(prepared)) => {
                 warn(prepared.warnings(), Some(&*self.source));
-                certificates.install(prepared, places.clone())
+                certificates.install(prepared, places.clone(), self.source.teller())
             }
             (Some(certificates), None) => {
                 certificates.place(places.clone());

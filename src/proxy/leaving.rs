@@ -83,9 +83,7 @@ impl Proxy {
             Some(conn) => self.let_go(cx, conn, LetGo::Room),
             None => {
                 if self.worker.crowd.is_due(cx.now()).is_some() {
-                    tracing::warn!(
-                        "no place for another client, and all that are here are busy: see --max-connections"
-                    );
+                    tracing::warn!("no place for another client, and all that are here are busy: see max-connections");
                 }
             }
         }
@@ -125,7 +123,7 @@ impl Proxy {
             if let Some(closed) = self.worker.crowd.is_due(cx.now()) {
                 tracing::warn!(
                     closed,
-                    "no place for another client: the longest idle ones are closed, see --max-connections"
+                    "no place for another client: the longest idle ones are closed, see max-connections"
                 );
             }
         }

@@ -119,6 +119,7 @@ pub use proxy_protocol::{
 pub use routing::{Location, Route, Site, Target};
 pub use run::{run, serve};
 pub use second_level::{SecondLevelArgs, SecondLevelConfig};
+pub use secured::Teller;
 pub use secured::{Redirect, ServerArgs, TlsArgs};
 pub use setup::Setup;
 pub use sites::Upstream;

@@ -34,7 +34,11 @@ pub(super) fn clients_per_worker(
     let left = limit.saturating_sub(aside as u64);
     let (clients, pipes) = affordable(asked.map_or(MAX_CLIENTS, NonZeroUsize::get), workers, left, upstreams);
     if asked.is_some_and(|asked| clients < asked.get()) {
-        tracing::warn!(limit, clients, "too few descriptors for --max-connections: raise the limit with `ulimit -n`");
+        tracing::warn!(
+            limit,
+            clients,
+            "too few descriptors for as many as max-connections says: raise the limit with `ulimit -n`"
+        );
     }
     (clients, pipes)
 }

@@ -15,7 +15,7 @@ use super::{
     resolving::Resolving,
     room::{ADMINS, clients_per_worker, descriptors_aside},
     running::Running,
-    secured::{Certificates, Secured},
+    secured::{Certificates, Secured, as_it_is},
     setup::Setup,
     tally::Tally,
     versions::Current,
@@ -63,7 +63,7 @@ pub fn serve(setup: Setup, source: Option<Box<dyn Source>>) -> Result<(), Failur
     setup.check_admin()?;
     let (_log, lines, log_places) = setup.log.start(&setup.args.listen.log_level)?;
     let secured = prepare_files(&setup, source.as_deref())?;
-    let certificates = secured.as_ref().map(Secured::watch).transpose()?;
+    let certificates = secured.as_ref().map(|secured| watch_files(secured, source.as_deref())).transpose()?;
     let (wishes, wished) = Wishes::new();
     let asks = source.is_some().then_some(&wishes);
     let _reload = watch_for_reload(asks, certificates.as_ref(), setup.plan.users())?;
@@ -284,6 +284,11 @@ fn prepare_files(setup: &Setup, source: Option<&dyn Source>) -> Result<Option<Se
     let secured = setup.prepare_tls()?.inspect(|secured| warnings.extend_from_slice(&secured.warnings));
     warn(&warnings, source);
     Ok(secured)
+}
+
+/// Reloads certificates when their files change.
+fn watch_files(secured: &Secured, source: Option<&dyn Source>) -> Result<Certificates, Failure> {
+    Ok(secured.watch(source.map_or_else(as_it_is, Source::teller))?)
 }
 
 fn warn_of_unused(inherited: &Inherited) {

@@ -114,7 +114,7 @@ impl Running {
             0 => tracing::info!("drained: every request was answered"),
             requests => tracing::warn!(
                 requests,
-                "cut off after --drain-timeout: each has a line with failure=\"drain timeout\""
+                "cut off after the drain timeout: each has a line with failure=\"drain timeout\""
             ),
         }
         if let Some((remote, thread)) = desk {

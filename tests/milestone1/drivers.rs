@@ -65,10 +65,10 @@ fn the_log_says_which_driver_runs_and_why() {
         proxy.wait_for_stderr(text);
         assert_eq!(Conn::open(proxy.address()).ask(&get("/")).body, b"x");
     };
-    says(Some("epoll"), ", as --driver says");
+    says(Some("epoll"), ", as asked");
     says(Some("auto"), "driver ");
     if is_allowed() {
-        says(Some("io-uring"), "driver io_uring, as --driver says");
+        says(Some("io-uring"), "driver io_uring, as asked");
     } else {
         PROGRAM.run(&["--driver", "io-uring"]).code(2);
     }

@@ -192,7 +192,7 @@ fn connections_beyond_the_limit_wait_for_busy_ones(milestone: &Milestone) {
     let (second, _second_upstream) = busy();
     let mut third = Conn::open(proxy.address());
     third.send(get("/"));
-    proxy.wait_for_stderr("all that are here are busy: see --max-connections");
+    proxy.wait_for_stderr("all that are here are busy: see max-connections");
     assert!(third.is_quiet() && incoming.is_empty(), "more connections than allowed");
     // Answered, the first is the one that idles.
     upstream.send("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx");
@@ -221,7 +221,7 @@ fn the_longest_idle_connection_goes_for_the_next(milestone: &Milestone) {
     ask(&mut third);
     second.expect_end();
     ask(&mut first);
-    proxy.wait_for_stderr("the longest idle ones are closed, see --max-connections");
+    proxy.wait_for_stderr("the longest idle ones are closed, see max-connections");
     // However many come, and stay: each has its turn.
     let mut others: Vec<Conn> = (0..10).map(|_| Conn::open(proxy.address())).collect();
     others.iter_mut().for_each(ask);

@@ -245,13 +245,13 @@ fn a_request_that_does_not_end_is_broken_off_after_the_drain_timeout(milestone: 
     assert!(!rest.ends_with(b"0\r\n\r\n"), "an unfinished response was completed");
     tells_what_was_cut_off(&proxy, 200);
     tells_what_was_cut_off(&proxy, 504);
-    proxy.wait_for_stderr("cut off after --drain-timeout");
+    proxy.wait_for_stderr("cut off after the drain timeout");
     assert!(proxy.stderr().contains("requests=2"), "{}", proxy.stderr());
 }
 
 /// There is a line of access log for it, with its reason.
 fn tells_what_was_cut_off(proxy: &Process, status: u16) {
-    proxy.wait_for_stderr("cut off after --drain-timeout");
+    proxy.wait_for_stderr("cut off after the drain timeout");
     let log = proxy.stderr();
     let status = format!("status={status} ");
     let told = log.lines().any(|line| line.contains(&status) && line.contains("failure=\"drain timeout\""));

@@ -9,7 +9,7 @@ use crate::{
     },
     upstream,
 };
-use std::{fs, os::unix::fs::PermissionsExt as _};
+use std::{fs, os::unix::fs::PermissionsExt as _, time::Duration};
 
 /// Two sites with a certificate each, and a listener without TLS before that with it.
 fn config(certificates: [&Site; 2], backends: [&Backend; 2]) -> String {
@@ -94,4 +94,12 @@ fn a_warning_about_a_file_names_its_place() {
     stage.wait_for(&warning, 1);
     stage.reload(&config);
     stage.wait_for(&warning, 2);
+    // The thread that looks whether files have changed says it in the same way.
+    let an_hour = Duration::from_secs(3600);
+    sites[1].renew(&["b.test", "*.b.test"], Special { past: Some((2 * an_hour, an_hour)), ..Special::default() });
+    stage.wait_for("; the certificates from before stay in use", 1);
+    let said = stage.proxy.stderr();
+    let line = said.lines().find(|line| line.contains("stay in use")).unwrap();
+    let at = format!("proxy.toml:13:15: {}: the certificate has expired on ", sites[1].certificate.display());
+    assert!(line.contains(&at) && line.contains("add `tls.allow-expired`") && !line.contains("--"), "{line}");
 }

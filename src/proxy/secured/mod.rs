@@ -25,7 +25,8 @@ use crate::{
     tls::{Servers, Shared, Store, Tickets},
 };
 use files::{Files, Loaded, Stamp};
-pub(super) use reload::Certificates;
+pub use reload::Teller;
+pub(super) use reload::{Certificates, as_it_is};
 use std::{fs, io, path::Path, sync::Arc, time::SystemTime};
 
 /// All that a client gets that speaks HTTP without TLS to the TLS listener.
@@ -109,13 +110,14 @@ impl Secured {
     /// # Errors
     ///
     /// The system has no thread left.
-    pub(super) fn watch(&self) -> io::Result<Certificates> {
+    pub(super) fn watch(&self, teller: Teller) -> io::Result<Certificates> {
         let targets = reload::Targets {
             shared: self.shared.clone(),
             servers: self.servers.clone(),
             content: self.content,
             list: self.servers.list(),
             places: None,
+            teller,
         };
         reload::start(self.files.clone(), self.stamp.clone(), targets)
     }

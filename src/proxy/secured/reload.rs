@@ -45,6 +45,16 @@ pub(super) struct Targets {
     pub(super) list: Vec<Option<Arc<Server>>>,
     /// The ids of its backends. `None`: they are those of the servers, which count from 0.
     pub(super) places: Option<Places>,
+    /// Of the configuration that names the files.
+    pub(super) teller: Teller,
+}
+
+/// Tells a message about a file that a flag names as one about its place: in a configuration, that of the key.
+pub type Teller = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// For programs with flags.
+pub(in crate::proxy) fn as_it_is() -> Teller {
+    Arc::new(str::to_owned)
 }
 
 /// The ids of the backends that each server is.
@@ -58,7 +68,7 @@ enum Wish {
     /// Read the files again, now.
     Reload,
     /// A configuration names these files from now on. The answer: the differences, one a line.
-    Install(Box<Prepared>, Places, Sender<Vec<String>>),
+    Install(Box<Prepared>, Places, Teller, Sender<Vec<String>>),
     /// The same servers are these backends from now on. The answer: it is so.
     Place(Places, Sender<()>),
 }
@@ -78,9 +88,9 @@ impl Certificates {
     }
 
     /// Puts in place what another configuration names, for servers that are these backends. Tells what is different, one thing a line.
-    pub(in crate::proxy) fn install(&self, prepared: Prepared, places: Places) -> Vec<String> {
+    pub(in crate::proxy) fn install(&self, prepared: Prepared, places: Places, teller: Teller) -> Vec<String> {
         let (sender, done) = channel();
-        let _ = self.0.send(Wish::Install(Box::new(prepared), places, sender));
+        let _ = self.0.send(Wish::Install(Box::new(prepared), places, teller, sender));
         done.recv().unwrap_or_default()
     }
 }
@@ -100,11 +110,11 @@ fn watch(mut files: Arc<Files>, known: Stamp, mut targets: Targets, wishes: &Rec
     let mut looks = Looks::new(known);
     loop {
         let wished = match wishes.recv_timeout(EVERY) {
-            Ok(Wish::Install(prepared, places, done)) => {
+            Ok(Wish::Install(prepared, places, teller, done)) => {
                 let Prepared { files: others, stamp, loaded } = *prepared;
                 let keeps = others.makes_the_same(&files);
                 (files, looks) = (others, Looks::new(stamp));
-                targets.places = Some(places);
+                (targets.places, targets.teller) = (Some(places), teller);
                 // The other side may have given up.
                 let _ = done.send(targets.install(loaded, keeps));
                 continue;
@@ -133,10 +143,10 @@ impl Targets {
             Ok(loaded) => loaded,
             Err(why) => {
                 self.shared.counters.reloaded(false);
-                return tracing::error!("{why}; the certificates from before stay in use");
+                return tracing::error!("{}; the certificates from before stay in use", (self.teller)(&why));
             }
         };
-        loaded.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+        loaded.warnings.iter().for_each(|warning| tracing::warn!("{}", (self.teller)(warning)));
         self.shared.replace(loaded.store);
         // The same servers keep the sessions that were opened with them.
         let others = loaded.servers.content != self.content;
