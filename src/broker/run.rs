@@ -40,6 +40,8 @@ pub fn run(args: &BrokerArgs) -> Result<(), Failure> {
     let folder = Folder::open(place.path(), "broker").map_err(Failure::Run)?;
     let Parts { app, writer, shared } = Parts::new(args, Arc::new(folder), clock::now())?;
     let secured = args.tls.prepare(args.listen.backlog, clock::now().wall)?;
+    // From now on: without it, the signal would end the process.
+    let _reload = secured.as_ref().map(Secured::watch).transpose()?;
     let listener = args.listen.open()?;
     let tls_listener = secured.as_ref().map(Secured::open).transpose()?;
     let addresses = (listener.local_addr()?, tls_listener.as_ref().map(TcpListener::local_addr).transpose()?);

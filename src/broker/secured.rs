@@ -3,7 +3,10 @@
 use crate::{
     app::ListenerId,
     cli::{self, Failure},
-    net::{self, ListenOptions, secrets},
+    net::{
+        self, ListenOptions, clock, secrets,
+        signals::{self, Watch},
+    },
     tls::{File, Pair, Rules, Shared, Store, Tickets, provider},
 };
 use clap::Args;
@@ -31,7 +34,7 @@ pub(super) struct TlsArgs {
     /// Address to listen on for MQTT over TLS (mqtts), beside --listen; with port 0 the system chooses one, and the READY-TLS line tells which
     #[arg(long, value_name = "ADDR", value_parser = cli::address, requires = "certificate")]
     tls_listen: Option<SocketAddr>,
-    /// A certificate and those that vouch for it, in PEM, the broker's own first
+    /// A certificate and those that vouch for it, in PEM, the broker's own first; read again on SIGHUP
     #[arg(long, value_name = "FILE", requires = "key", requires = "tls_listen")]
     certificate: Option<PathBuf>,
     /// The private key of the certificate, in PEM, without a password
@@ -44,6 +47,14 @@ pub(super) struct Secured {
     address: SocketAddr,
     backlog: u32,
     pub(super) shared: Arc<Shared>,
+    files: Files,
+}
+
+/// A certificate and its key, which are read at the start, and again on SIGHUP.
+#[derive(Debug, Clone)]
+struct Files {
+    certificate: PathBuf,
+    key: PathBuf,
 }
 
 impl TlsArgs {
@@ -56,10 +67,11 @@ impl TlsArgs {
         let (Some(address), Some(certificate), Some(key)) = (self.tls_listen, &self.certificate, &self.key) else {
             return Ok(None);
         };
-        let store = load(certificate, key, now).map_err(Failure::Usage)?;
+        let files = Files { certificate: certificate.clone(), key: key.clone() };
+        let store = files.load(now).map_err(Failure::Usage)?;
         secrets::keep_out_of_core_dumps()?;
         let shared = Arc::new(Shared::new(store, Tickets::new(TICKETS), PATIENCE, ""));
-        Ok(Some(Secured { address, backlog, shared }))
+        Ok(Some(Secured { address, backlog, shared, files }))
     }
 }
 
@@ -68,26 +80,47 @@ impl Secured {
     pub(super) fn open(&self) -> Result<TcpListener, net::Error> {
         net::listen(&ListenOptions { backlog: self.backlog, ..ListenOptions::set_by("--tls-listen", self.address) })
     }
+
+    /// Reads the files again on each SIGHUP. A handshake that has begun keeps its certificate, and so do connections that are open.
+    ///
+    /// # Errors
+    ///
+    /// The system has no thread left.
+    pub(super) fn watch(&self) -> Result<Watch, net::Error> {
+        let (shared, files) = (Arc::clone(&self.shared), self.files.clone());
+        signals::watch_for_reload(move || match files.load(clock::now().wall) {
+            Ok(store) => {
+                shared.replace(store);
+                shared.counters.reloaded(true);
+                tracing::info!("certificates reloaded: {}", shared.store().describe());
+            }
+            Err(why) => shared.keep(&why),
+        })
+    }
 }
 
-fn load(certificate: &Path, key: &Path, now: SystemTime) -> Result<Store, String> {
-    let read = |flag: &str, path: &Path| {
-        fs::read(path).map_err(|error| format!("{flag} {}: cannot be read: {error}", path.display()))
-    };
-    let (chain, secret) = (read("--certificate", certificate)?, read("--key", key)?);
-    let provider = Arc::new(provider());
-    let pair = Pair::read(&chain, &secret, Some(now), &provider).map_err(|problem| match problem.file() {
-        File::Certificate => format!("--certificate {}: {problem}", certificate.display()),
-        File::Key => format!("--key {}: {problem}", key.display()),
-    })?;
-    if pair.ends_soon(now) {
-        tracing::warn!("--certificate {}: the certificate ends soon", certificate.display());
+impl Files {
+    /// Both, if they fit each other and have not ended.
+    fn load(&self, now: SystemTime) -> Result<Store, String> {
+        let Self { certificate, key } = self;
+        let read = |flag: &str, path: &Path| {
+            fs::read(path).map_err(|error| format!("{flag} {}: cannot be read: {error}", path.display()))
+        };
+        let (chain, secret) = (read("--certificate", certificate)?, read("--key", key)?);
+        let provider = Arc::new(provider());
+        let pair = Pair::read(&chain, &secret, Some(now), &provider).map_err(|problem| match problem.file() {
+            File::Certificate => format!("--certificate {}: {problem}", certificate.display()),
+            File::Key => format!("--key {}: {problem}", key.display()),
+        })?;
+        if pair.ends_soon(now) {
+            tracing::warn!("--certificate {}: the certificate ends soon", certificate.display());
+        }
+        if secrets::others_may_read(key) {
+            let path = key.display();
+            tracing::warn!("--key {path}: other users can read this file: `chmod 600 {path}`");
+        }
+        let rules = Rules { mqtt: true, ..Rules::default() };
+        Store::new(&[pair], None, rules, &provider)
+            .map_err(|problem| format!("--certificate {}: {problem}", certificate.display()))
     }
-    if secrets::others_may_read(key) {
-        let path = key.display();
-        tracing::warn!("--key {path}: other users can read this file: `chmod 600 {path}`");
-    }
-    let rules = Rules { mqtt: true, ..Rules::default() };
-    Store::new(&[pair], None, rules, &provider)
-        .map_err(|problem| format!("--certificate {}: {problem}", certificate.display()))
 }

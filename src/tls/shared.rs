@@ -40,6 +40,12 @@ impl Shared {
         self.store.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Others could not be read, for this reason: the certificates from before stay in use.
+    pub fn keep(&self, why: &str) {
+        self.counters.reloaded(false);
+        tracing::error!("{why}; the certificates from before stay in use");
+    }
+
     /// Puts other certificates in place: handshakes that begin from now on see them, all others keep theirs.
     pub fn replace(&self, store: Store) {
         *self.store.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(store);

@@ -93,6 +93,14 @@ impl Store {
     pub fn ends(&self) -> impl Iterator<Item = (&Names, SystemTime)> {
         self.sites.iter().map(|site| (&*site.names, site.not_after))
     }
+
+    /// The same in words: for the log.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let date = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
+        let one = |(names, end): (&Names, SystemTime)| format!("{names} (until {})", date(end));
+        self.ends().map(one).collect::<Vec<_>>().join(", ")
+    }
 }
 
 fn authorities(pem: &[u8]) -> Result<RootCertStore, Problem> {

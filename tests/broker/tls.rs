@@ -6,12 +6,13 @@ use super::{
     wire::{ACCEPTED, CLEAN, Peer, connect3, publish, subscribe},
 };
 use crate::support::{
-    process::{Process, refusal, start_listening},
-    tls::{Site, Tls, config_as},
+    process::{Process, refusal, start_listening, wait_until},
+    tls::{Site, Special, Tls, config_as, pem},
 };
 use std::{
     fs,
     process::{Command, Stdio},
+    sync::Arc,
 };
 
 fn secured(site: &Site, driver: &[&str]) -> Process {
@@ -49,6 +50,37 @@ fn clients_speak_over_tls_and_without() {
         wrong.send(&connect3("wrong", CLEAN, 0));
         while wrong.try_byte().is_some() {}
     }
+}
+
+/// A client that is there stays there. Files that do not fit, as between the two steps of a renewal, change nothing.
+#[test]
+fn a_certificate_is_renewed_on_the_signal() {
+    let site = Site::new(&["old.example"]);
+    let mut broker = secured(&site, &[]);
+    let config = Arc::new(config_as("mqtt"));
+    let is_shown = |broker: &Process, name: &str| Tls::try_open(broker.tls_address(), name, &config).is_ok();
+    let mut client = Tls::open_with(broker.tls_address(), "old.example", config_as("mqtt"));
+    let (certificate, key) = pem(&["new.example"], Special::default());
+    let old_key = fs::read_to_string(&site.key).unwrap();
+    for (certificate, key, why) in [
+        (&*certificate, &*old_key, "--key "),
+        ("", &key, "has no certificate in it"),
+        (&certificate, "nonsense", "--key "),
+    ] {
+        let before = broker.stderr().matches("stay in use").count();
+        site.write(certificate, key);
+        broker.signal("HUP");
+        wait_until("the refusal", || broker.stderr().matches("stay in use").count() == before + 1);
+        assert!(broker.stderr().contains(why) && is_shown(&broker, "old.example"), "{why}");
+    }
+    site.write(&certificate, &key);
+    broker.signal("HUP");
+    broker.wait_for_stderr("certificates reloaded: new.example (until ");
+    assert!(is_shown(&broker, "new.example") && !is_shown(&broker, "old.example"));
+    client.send(connect3("client", CLEAN, 0));
+    assert_eq!(client.read().unwrap(), ACCEPTED);
+    broker.signal("TERM");
+    assert_eq!(broker.wait().code(), Some(0));
 }
 
 #[test]

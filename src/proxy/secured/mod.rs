@@ -19,15 +19,14 @@ pub use servers::ServerArgs;
 pub(super) use servers::Trusting;
 
 use crate::{
-    app::Names,
     cli::Failure,
     net::clock,
-    tls::{Servers, Shared, Store, Tickets},
+    tls::{Servers, Shared, Tickets},
 };
 use files::{Files, Loaded, Stamp};
 pub use reload::Teller;
 pub(super) use reload::{Certificates, as_it_is};
-use std::{fs, io, path::Path, sync::Arc, time::SystemTime};
+use std::{fs, io, path::Path, sync::Arc};
 
 /// All that a client gets that speaks HTTP without TLS to the TLS listener.
 const PLAIN_ANSWER: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 86\r\n\
@@ -102,7 +101,7 @@ impl Secured {
 
     /// The names of each certificate, and when it ends.
     pub(super) fn describe(&self) -> String {
-        describe(&self.shared.store())
+        self.shared.store().describe()
     }
 
     /// Reloads the certificates when their files change, and when it is asked to.
@@ -126,12 +125,6 @@ impl Secured {
 /// Reads a file that a flag names.
 fn read(flag: &str, path: &Path) -> Result<Vec<u8>, String> {
     fs::read(path).map_err(|error| format!("{flag} {}: cannot be read: {error}", path.display()))
-}
-
-fn describe(store: &Store) -> String {
-    let date = |time: SystemTime| humantime::format_rfc3339_seconds(time).to_string();
-    let one = |(names, end): (&Names, SystemTime)| format!("{names} (until {})", date(end));
-    store.ends().map(one).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

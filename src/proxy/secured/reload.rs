@@ -141,10 +141,7 @@ impl Targets {
     fn reload(&mut self, files: &Files) {
         let loaded = match files.load(clock::now().wall) {
             Ok(loaded) => loaded,
-            Err(why) => {
-                self.shared.counters.reloaded(false);
-                return tracing::error!("{}; the certificates from before stay in use", (self.teller)(&why));
-            }
+            Err(why) => return self.shared.keep(&(self.teller)(&why)),
         };
         loaded.warnings.iter().for_each(|warning| tracing::warn!("{}", (self.teller)(warning)));
         self.shared.replace(loaded.store);
@@ -157,7 +154,7 @@ impl Targets {
         }
         self.shared.counters.reloaded(true);
         let backends = if others { "; for backends: other authorities, or another certificate of ours" } else { "" };
-        tracing::info!("certificates reloaded: {}{backends}", super::describe(&self.shared.store()));
+        tracing::info!("certificates reloaded: {}{backends}", self.shared.store().describe());
     }
 
     /// Puts in place what another configuration names. `keeps`: the certificate was made on the spot, and stays.
