@@ -74,8 +74,6 @@ pub(crate) struct Wait {
     pub(crate) words: Kept,
     pub(crate) keys: Vec<Place>,
     pub(crate) until: Option<Instant>,
-    /// A list of nothing is what it is told in the end; otherwise nothing.
-    pub(crate) ends_with_array: bool,
 }
 
 /// Bytes of commands that have not had their turn.

@@ -124,10 +124,9 @@ impl Engine {
             let start = self.reply.begin();
             if with_error {
                 self.reply.error("UNBLOCKED client unblocked via CLIENT UNBLOCK");
-            } else if wait.ends_with_array {
-                self.reply.null_array();
             } else {
-                self.reply.null();
+                // So is BLMOVE, whose answer would be no array.
+                self.reply.null_array();
             }
             self.hush(&mut client, start);
             self.go_on(&client, &wait.keys);

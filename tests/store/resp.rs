@@ -17,6 +17,8 @@ pub(crate) enum Value {
     Int(i64),
     Bulk(String),
     Null,
+    /// Only in RESP2: nothing in place of an array.
+    NullArray,
     Array(Vec<Value>),
     Map(Vec<(Value, Value)>),
     Set(Vec<Value>),
@@ -88,7 +90,8 @@ impl Client {
             "_" => Value::Null,
             "," => Value::Double(rest),
             "#" => Value::Bool(rest == "t"),
-            "$" | "*" if count() < 0 => Value::Null,
+            "$" if count() < 0 => Value::Null,
+            "*" if count() < 0 => Value::NullArray,
             "$" => Value::Bulk(self.bulk(count())),
             "=" => Value::Verbatim(self.bulk(count())),
             "*" => Value::Array(self.items(count())),

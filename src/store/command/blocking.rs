@@ -30,10 +30,10 @@ fn timeout(word: &[u8]) -> Outcome<Option<Duration>> {
 }
 
 impl Call<'_> {
-    /// Nothing is there: waits for these keys, or tells so at once within a transaction.
-    fn wait(&mut self, keys: &[&[u8]], timeout: Option<Duration>, ends_with_array: bool) {
+    /// Nothing is there: waits for these keys, or tells so at once within a transaction. `has_arrays`: the command answers with arrays.
+    fn wait(&mut self, keys: &[&[u8]], timeout: Option<Duration>, has_arrays: bool) {
         if self.is_queued {
-            if ends_with_array {
+            if has_arrays {
                 self.out.null_array()
             } else {
                 self.out.null()
@@ -49,7 +49,7 @@ impl Call<'_> {
                 places.push(place);
             }
         }
-        self.client.wait = Some(Box::new(Wait { words: self.words.keep(), keys: places, until, ends_with_array }));
+        self.client.wait = Some(Box::new(Wait { words: self.words.keep(), keys: places, until }));
     }
 }
 
