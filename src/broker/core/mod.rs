@@ -21,6 +21,8 @@ mod restore;
 mod subscribe;
 
 #[cfg(test)]
+mod timed;
+#[cfg(test)]
 mod world;
 
 use super::{
