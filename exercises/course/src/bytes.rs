@@ -166,6 +166,9 @@ fn counted(problem: &Problem, got: &[u8], record: &Record) -> Option<Cause> {
             Some(Cause::RestOfLineAnswered)
         }
         (topic, Some(wanted), Some(came)) => Some(match topic {
+            None if last_sent(problem, record).is_some_and(|sent| came < wanted && came == characters(sent)) => {
+                Cause::LengthInCharacters
+            }
             Some(Topic::NextClient) if came > wanted => Cause::AnotherClientsBytes,
             Some(Topic::Pause) if came < wanted => Cause::BytesDropped,
             _ if last_sent(problem, record).is_some_and(|sent| std::str::from_utf8(sent).is_err()) => {
@@ -190,6 +193,12 @@ fn counted(problem: &Problem, got: &[u8], record: &Record) -> Option<Cause> {
 
 fn without_blanks(bytes: &[u8]) -> Vec<u8> {
     bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect()
+}
+
+/// The number of characters of a line, without its end. Zero, if there are as many bytes, or if it is no text.
+fn characters(line: &[u8]) -> usize {
+    let text = std::str::from_utf8(line).unwrap_or_default().trim_end_matches(['\r', '\n']);
+    if text.is_ascii() { 0 } else { text.chars().count() }
 }
 
 /// The length of a line without any of its CRs.

@@ -125,6 +125,9 @@ fn measured(problem: &Problem, stage: &Stage) -> Option<Diagnosis> {
         Seen::Busy { spins, processor, waits, over } => {
             let sleeps = stage.student.as_ref().is_some_and(life::sleeps_by_the_clock);
             let found = busy(*spins, *processor, *waits, *over, sleeps);
+            if problem.topic == Some(Topic::OutOfDescriptors) {
+                return Some(Diagnosis { cause: Cause::AcceptSpins, ..found });
+            }
             let polls = problem.topic == Some(Topic::EventLoop) && found.cause == Cause::Spinning;
             if polls { Diagnosis { cause: Cause::PollNeverWaits, ..found } } else { found }
         }

@@ -233,7 +233,7 @@ causes! {
     NotHttp "not-http" "The answer is no HTTP: it must begin with a status line such as `HTTP/1.1 200 OK`. If it is not the first on this connection, the answer before it was longer than it said."
     HeadWithoutEnd "head-without-end" "The head of the answer has no end, or a line of it is none: each line ends with CR LF, each field has its colon, and an empty line (CR LF) follows the last field."
     WrongLength "wrong-length" "The Content-Length of the answer is not the number of bytes of its content. Count what you send."
-    LengthInCharacters "length-in-characters" "The Content-Length of the answer counts characters. It has to count bytes, and a character may have several."
+    LengthInCharacters "length-in-characters" "The length in the answer counts characters. It has to count bytes, and a character may have several."
     TwoLengths "two-lengths" "The answer has Content-Length and Transfer-Encoding. A receiver cannot know which to believe: send one of them."
     AnswerWithoutLength "answer-without-length" "The answer has no Content-Length and no chunks, and the connection stays open: the client cannot know where its content ends, and waits."
     BadChunks "bad-chunks" "The chunks of the answer cannot be read: size in hexadecimal, CR LF, so many bytes, CR LF; at the end 0, CR LF, CR LF."

@@ -146,6 +146,7 @@ fn accept_loop(stage: &mut Stage) -> Option<Diagnosis> {
             of(Cause::DescriptorsGrew, ["clients have closed, and all descriptors are still in use".to_owned()])
         }
         Doing::Sleeping(Call::Sleep) => of(Cause::RestsTooLong, []),
+        Doing::Sleeping(Call::Accept) => of(Cause::RestsTooLong, ["it accepts again by now, too late".to_owned()]),
         Doing::Sleeping(call) => of(Cause::AcceptEnded, [format!("your main thread sleeps in {}", call.name())]),
         _ => None,
     }
@@ -294,7 +295,9 @@ pub(crate) fn stalled(usual: std::time::Duration, hurried: Option<std::time::Dur
     let facts = [format!("an exchange takes {} ms", usual.as_millis())].into_iter().chain(hurried.map(|hurried| {
         format!("with a client that acknowledges at once, it takes {:.1} ms", hurried.as_secs_f64() * 1e3)
     }));
-    Diagnosis { cause: Cause::NagleStall, facts: facts.collect() }
+    let sleeps = hurried.is_some_and(|hurried| hurried >= usual / 3);
+    let cause = if sleeps { Cause::SleepsByTheClock } else { Cause::NagleStall };
+    Diagnosis { cause, facts: facts.collect() }
 }
 
 /// Another number of connections than the queue should take.
@@ -302,8 +305,12 @@ pub(crate) fn queue(wanted: usize, got: usize) -> Diagnosis {
     let (places, one) = (wanted.saturating_sub(1), "the kernel lets in one more than the backlog says");
     let hint = match got {
         _ if got > wanted + 1 => "perhaps the number never reached listen: TcpListener::bind always asks for 128",
-        _ if got + 1 == wanted => "one too few: a part of a client needs a whole place",
-        _ if got == wanted + 1 => "one too many; do not allow for the kernel's extra one yourself",
+        _ if got + 1 == wanted => {
+            "one too few: a part of a client needs a whole place, and nothing else is added or taken off"
+        }
+        _ if got == wanted + 1 => {
+            "one too many; do not allow for the kernel's extra one yourself, and reckon in whole numbers"
+        }
         _ => "the number that reached listen is too small",
     };
     let more = if got > wanted + 1 { "at least " } else { "" };

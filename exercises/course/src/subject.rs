@@ -67,6 +67,7 @@ fn by_topic(problem: &Problem) -> Option<Cause> {
         Topic::Unfinished if wrong => Cause::EndTakenForLine,
         Topic::Left | Topic::Unfinished if silent || wrong => Cause::LeftUnnoticed,
         Topic::Kicked if says(got, b"has left") && (extra || says(got, b"was kicked")) => Cause::EndToldTwice,
+        Topic::Kicked if ended => Cause::EarlyEnd,
         Topic::NotAdmin if silent || wrong => Cause::PermissionNotChecked,
         Topic::NotACommand if silent || wrong => Cause::CommandByPrefix,
         Topic::BesideGreedy if silent || matches!(problem.seen, Seen::NotRead) => Cause::Starvation,

@@ -4,8 +4,10 @@ use crate::{
     catalog::Check,
     checks::standing,
     client::Client,
+    probe::{self, Call},
     problem::{Problem, Seen},
     stage::Stage,
+    student::Student,
 };
 use std::time::{Duration, Instant};
 
@@ -61,7 +63,7 @@ const SLOW: usize = 8;
 const MOST: usize = 48;
 
 /// Complains if answers wait for a timer: they come late, and at once if our kernel acknowledges at once.
-fn expect_steady(client: &mut Client, question: &str, answer: &[u8]) -> Result<(), Problem> {
+fn expect_steady(stage: &Stage, client: &mut Client, question: &str, answer: &[u8]) -> Result<(), Problem> {
     let mut times: Vec<Duration> = Vec::new();
     for _ in 0..MOST {
         let begun = Instant::now();
@@ -78,9 +80,27 @@ fn expect_steady(client: &mut Client, question: &str, answer: &[u8]) -> Result<(
             let seen = Seen::Stalled { usual, hurried };
             return Err(client.problem("that an answer does not wait for an acknowledgment", seen));
         }
+        if sleeps(stage, client, question, answer)? {
+            return Err(client.problem("that an answer does not wait for a time", Seen::Stalled { usual, hurried }));
+        }
         times.clear();
     }
     Ok(())
+}
+
+/// Whether a thread sleeps for a time while each of some answers is waited for.
+fn sleeps(stage: &Stage, client: &mut Client, question: &str, answer: &[u8]) -> Result<bool, Problem> {
+    let Some(id) = stage.student.as_ref().map(Student::id) else { return Ok(false) };
+    for _ in 0..LAST {
+        client.send(format!("{question}\n").as_bytes())?;
+        std::thread::sleep(STALL / 6);
+        let sleeps = probe::calls(id).contains(&Call::Sleep);
+        client.expect(answer, &format!("the whole answer to `{question}`"))?;
+        if !sleeps {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The time of an exchange while our kernel acknowledges each segment at once; `None`: this system cannot be told to.
@@ -106,12 +126,12 @@ fn median(times: &[Duration]) -> Duration {
 
 fn steady(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = standing::connected(stage)?;
-    expect_steady(&mut client, "GET 10", &value(10))
+    expect_steady(stage, &mut client, "GET 10", &value(10))
 }
 
 fn a_list(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = standing::connected(stage)?;
-    expect_steady(&mut client, "LIST 5", &list(5))
+    expect_steady(stage, &mut client, "LIST 5", &list(5))
 }
 
 fn at_once(stage: &mut Stage) -> Result<(), Problem> {

@@ -129,8 +129,11 @@ fn out_of_descriptors(stage: &mut Stage) -> Result<(), Problem> {
         return Err(Problem::new("that it waits until a descriptor is free", Seen::Silence(Vec::new()))
             .about(Topic::OutOfDescriptors));
     }
-    Ok(())
+    stage.expect_idle(MOST_TRIES).map_err(about)
 }
+
+/// In 400 ms. A rest of 100 ms is over four times.
+const MOST_TRIES: u64 = 20;
 
 /// Once is enough, and one more each second is no flood. A loop that complains before each rest of 100 ms says so ten times a second.
 const COMPLAINTS: usize = 2;

@@ -61,6 +61,7 @@ fn answers(stage: &mut Stage) -> Result<(), Problem> {
         b"with CR LF\r\n",
         b"a CR \r within, and one before CR LF\r\r\n",
         b"\xff\xfe\0, no text\n",
+        "caf\u{e9}, \u{4f60}\u{597d}: more bytes than characters\n".as_bytes(),
         b"  blanks around it \n",
         b"give me\n",
         b"give -1\n",

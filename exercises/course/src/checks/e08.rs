@@ -59,6 +59,11 @@ fn counts_exactly(stage: &mut Stage) -> Result<(), Problem> {
     for _ in 0..8 {
         clients.push(stage.connect()?);
     }
+    // One after the other: if this fails, nobody raced. The client that asks has added nothing.
+    let mut asks = stage.connect()?;
+    clients[0].send(b"add 1\n")?;
+    clients[0].expect(b"done\n", "`done`: all is added")?;
+    expect_number(&mut asks, "total", 1).map_err(|problem| problem.about(Topic::Store))?;
     for _ in 0..2 {
         for client in &mut clients {
             client.send(b"add 20\n")?;
@@ -67,7 +72,7 @@ fn counts_exactly(stage: &mut Stage) -> Result<(), Problem> {
             client.expect(b"done\n", "`done`: all is added")?;
         }
     }
-    expect_number(&mut clients[0], "total", 8 * 2 * 20).map_err(|problem| problem.about(Topic::Total))
+    expect_number(&mut asks, "total", 1 + 8 * 2 * 20).map_err(|problem| problem.about(Topic::Total))
 }
 
 fn counts_clients(stage: &mut Stage) -> Result<(), Problem> {

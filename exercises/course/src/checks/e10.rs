@@ -197,7 +197,20 @@ fn kick(stage: &mut Stage) -> Result<(), Problem> {
     hears(&mut eve, "* bob was kicked").map_err(about)?;
     eve.expect_quiet("nothing more: bob was kicked, and has not left").map_err(about)?;
     says(&mut eve, "/who")?;
-    hears(&mut eve, "here: admin, eve").map_err(|problem| problem.about(Topic::Left))
+    hears(&mut eve, "here: admin, eve").map_err(|problem| problem.about(Topic::Left))?;
+    // What waits for a client when it is put out still reaches it.
+    for _ in 0..5 {
+        let mut zed = joined(stage, "zed", &mut [&mut admin, &mut eve])?;
+        let lines: Vec<String> = (0..20).map(|number| format!("line {number}\n")).collect();
+        admin.send(format!("{}/kick zed\n", lines.concat()).as_bytes())?;
+        let said: String = lines.iter().map(|line| format!("admin: {line}")).collect();
+        let words = format!("{said}You were kicked\n");
+        zed.expect(words.as_bytes(), "all that was said before, then `You were kicked`").map_err(about)?;
+        zed.expect_end("then the end")?;
+        eve.expect(format!("{said}* zed was kicked\n").as_bytes(), "the same lines, and the kick").map_err(about)?;
+        hears(&mut admin, "* zed was kicked").map_err(about)?;
+    }
+    Ok(())
 }
 
 fn split_lines(stage: &mut Stage) -> Result<(), Problem> {
