@@ -198,7 +198,7 @@ fn kick(stage: &mut Stage) -> Result<(), Problem> {
     eve.expect_quiet("nothing more: bob was kicked, and has not left").map_err(about)?;
     says(&mut eve, "/who")?;
     hears(&mut eve, "here: admin, eve").map_err(|problem| problem.about(Topic::Left))?;
-    // What waits for a client when it is put out still reaches it.
+    // The lines that wait for a client when it is put out still reach it.
     for _ in 0..5 {
         let mut zed = joined(stage, "zed", &mut [&mut admin, &mut eve])?;
         let lines: Vec<String> = (0..20).map(|number| format!("line {number}\n")).collect();
