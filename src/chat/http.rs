@@ -9,7 +9,7 @@ use crate::{
     buf::Output,
     http::{
         BodyLength, Limits, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status, Version, framing,
-        http_date, persistent, upgrade_offers, write_connection, write_status_line,
+        http_date, persistent_without_tunnels, upgrade_offers, write_connection, write_status_line,
     },
     session::{self, CloseReason, Session, Wants},
     time::{Instant, Now},
@@ -147,7 +147,7 @@ impl Visitor {
 
     fn answer(&mut self, head: &RequestHead, length: BodyLength) {
         self.since = self.now.instant;
-        let reuse = !self.ended && length == BodyLength::Empty && persistent(head.version, &head.fields).is_ok();
+        let reuse = !self.ended && length == BodyLength::Empty && persistent_without_tunnels(head).is_ok();
         let request = Request { head_only: head.method == Method::Head, reuse, version: head.version };
         match respond(head, &self.config.origins) {
             Ok(accept) if length == BodyLength::Empty => {

@@ -13,7 +13,8 @@ use super::{
 use crate::{
     buf::{FilePart, Output},
     http::{
-        BodyLength, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status, expects_continue, persistent,
+        BodyLength, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status, expects_continue,
+        persistent_without_tunnels,
     },
     session::{self, ANSWERS, CloseReason, Session, Waker, Wants},
     time::{Instant, Now},
@@ -111,7 +112,7 @@ impl<F: Files> FileSession<F> {
         let mut asked = Asked {
             version: head.version,
             head_only: head.method == Method::Head,
-            reuse: persistent(head.version, &head.fields).map_err(|_| CloseReason::PeerAsked),
+            reuse: persistent_without_tunnels(&head).map_err(|_| CloseReason::PeerAsked),
         };
         // Content that need not come is not asked for; that of a method that is not there may be long. Both might come all the
         // same: what follows the answer could be that or a request (RFC 9110 §10.1.1).

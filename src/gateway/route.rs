@@ -35,6 +35,7 @@ pub(super) enum NoRoute {
 
 const READ: &str = "GET, HEAD";
 const WRITE: &str = "POST";
+const ANY: &str = "GET, HEAD, POST";
 
 impl Route {
     /// By path and method; the query is ignored.
@@ -46,6 +47,8 @@ impl Route {
             "/stats" => Self::Fixed("STATS", Show::Numbers),
             "/echo" => Self::Echo,
             "/command" => Self::Commands,
+            // The server as a whole (`OPTIONS *`, RFC 9110 §9.3.7).
+            "*" => return Err(NoRoute::Method(ANY)),
             _ => return Err(NoRoute::NotFound),
         };
         let takes_content = matches!(route, Self::Echo | Self::Commands);
@@ -97,6 +100,7 @@ mod tests {
         assert_eq!(of(Method::Get, "/command"), Err(NoRoute::Method("POST")));
         assert_eq!(of(Method::Post, "/ping"), Err(NoRoute::Method("GET, HEAD")));
         assert_eq!(of(Method::Delete, "/echo"), Err(NoRoute::Method("POST")));
+        assert_eq!(of(Method::Options, "*"), Err(NoRoute::Method("GET, HEAD, POST")));
         for target in ["/pin", "/ping/", "//ping", "/Ping", "/favicon.ico"] {
             assert_eq!(of(Method::Get, target), Err(NoRoute::NotFound), "{target}");
         }

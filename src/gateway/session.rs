@@ -11,7 +11,7 @@ use crate::{
     client::{Answer, Error, Names, Request},
     http::{
         BodyLength, Limits, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status, expects_continue,
-        persistent,
+        persistent_without_tunnels,
     },
     session::{self, ANSWERS, CloseReason, Session, Waker, Wants},
     time::{Instant, Now},
@@ -179,7 +179,7 @@ impl<C: Commands> Gateway<C> {
         let mut asked = Asked {
             version: head.version,
             head_only: head.method == Method::Head,
-            reuse: !self.ended && persistent(head.version, &head.fields).is_ok(),
+            reuse: !self.ended && persistent_without_tunnels(head).is_ok(),
         };
         let form = match Route::of(head) {
             Ok(Route::Welcome) => {

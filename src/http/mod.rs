@@ -75,7 +75,7 @@ pub use method::Method;
 #[cfg(test)]
 pub(crate) use page_policy::page_faults;
 pub use page_policy::page_policy;
-pub use persistence::{NotPersistent, persistent, persistent_after, write_connection};
+pub use persistence::{NotPersistent, persistent, persistent_after, persistent_without_tunnels, write_connection};
 pub use request_reader::{RequestEvent, RequestReader};
 pub use response_reader::{ResponseEvent, ResponseReader};
 pub use status::Status;

@@ -1,12 +1,14 @@
 //! Whether a connection may be used again after a message (RFC 9112 §9.3).
 
-use super::{BodyLength, Fields, ResponseHead, Version};
+use super::{BodyLength, Fields, Method, RequestHead, ResponseHead, Version};
 
 /// Why not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NotPersistent {
     /// `Connection: close`.
     Close,
+    /// `CONNECT`: the bytes behind it may be for the tunnel that is not opened.
+    Connect,
     /// HTTP/1.0 without `Connection: keep-alive`.
     Http10,
     /// The body ends with the connection.
@@ -21,6 +23,7 @@ impl NotPersistent {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Close => "connection: close",
+            Self::Connect => "CONNECT",
             Self::Http10 => "HTTP/1.0",
             Self::UntilClose => "body until close",
             Self::Contradiction => "length of a body that cannot be",
@@ -37,6 +40,12 @@ pub fn persistent(version: Version, fields: &Fields) -> Result<(), NotPersistent
     } else {
         Ok(())
     }
+}
+
+/// Judges by the head of a request, for a server that opens no tunnels. A client may send bytes behind its `CONNECT` before it has the answer: they
+/// are for the other end of the tunnel, and were perhaps written by somebody who speaks through that client (RFC 9110 §9.3.6).
+pub fn persistent_without_tunnels(head: &RequestHead) -> Result<(), NotPersistent> {
+    if head.method == Method::Connect { Err(NotPersistent::Connect) } else { persistent(head.version, &head.fields) }
 }
 
 /// Writes what a server tells a client of `version`: whether another request may follow.
@@ -64,6 +73,16 @@ pub fn persistent_after(head: &ResponseHead, length: BodyLength) -> Result<(), N
 mod tests {
     use super::*;
     use crate::http::Status;
+
+    #[test]
+    fn nothing_is_read_behind_a_tunnel_that_is_not_opened() {
+        let connect = RequestHead::new(Method::Connect, "a:443").unwrap();
+        assert_eq!(persistent_without_tunnels(&connect), Err(NotPersistent::Connect));
+        let mut get = RequestHead::new(Method::Get, "/").unwrap();
+        assert_eq!(persistent_without_tunnels(&get), Ok(()));
+        get.fields.push("Connection", "close");
+        assert_eq!(persistent_without_tunnels(&get), Err(NotPersistent::Close));
+    }
 
     #[test]
     fn by_version_and_connection() {

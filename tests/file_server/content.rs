@@ -157,3 +157,17 @@ fn a_file_that_is_saved_again_and_again_is_always_the_newest() {
         assert_eq!(client.ask(&get("/file")).body, content.as_bytes());
     }
 }
+
+/// A client that sends `CONNECT` may not wait for the answer: the bytes behind it are for the other end of a tunnel, whoever wrote them.
+#[test]
+fn bytes_behind_a_connect_are_no_request() {
+    let site = Site::new(&[("a", "content")]);
+    for driver in drivers() {
+        let server = site.serve(driver, &[]);
+        let mut client = Conn::open(server.address());
+        client.send("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n".to_owned() + &get("/a"));
+        let answer = client.response("GET");
+        assert_eq!((answer.status(), answer.field("connection")), (405, Some("close")), "{answer}");
+        client.expect_end();
+    }
+}

@@ -230,6 +230,17 @@ fn many_clients_leave_nothing_behind() {
     }
 }
 
+/// A client that sends `CONNECT` may not wait for the answer: the bytes behind it are for the other end of a tunnel, whoever wrote them.
+#[test]
+fn bytes_behind_a_connect_are_no_request() {
+    let gateway = gateway(&[]);
+    let mut client = Conn::open(gateway.address());
+    client.send("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n".to_owned() + PING);
+    let answer = client.response("GET");
+    assert_eq!((answer.status(), answer.field("connection")), (404, Some("close")), "{answer}");
+    client.expect_end();
+}
+
 #[test]
 fn a_server_that_comes_back_is_found() {
     let mut server = LineServer::start(|_, _| Reply::Answer);

@@ -101,7 +101,7 @@ impl Desk {
                 return true;
             }
         };
-        let persist = http::persistent(head.version, &head.fields).is_ok() && !self.is_draining();
+        let persist = http::persistent_without_tunnels(head).is_ok() && !self.is_draining();
         let answer = answer.written(persist, brief);
         if let Some(visitor) = self.visitors.get_mut(&conn) {
             visitor.longest = visitor.longest.max(answer.len());

@@ -10,7 +10,7 @@ use crate::{
     buf::Output,
     http::{
         BodyLength, BodyWriter, Method, ReadPhase, RequestEvent, RequestHead, RequestReader, Status, Version,
-        expects_continue, persistent,
+        expects_continue, persistent_without_tunnels,
     },
     service::HIGH_WATER,
     session::{self, ANSWERS, CloseReason, Session, Wants, Work, Worked},
@@ -124,7 +124,7 @@ impl Http {
         let mut asked = Asked {
             version: head.version,
             head_only: head.method == Method::Head,
-            reuse: persistent(head.version, &head.fields).map_err(|_| CloseReason::PeerAsked),
+            reuse: persistent_without_tunnels(head).map_err(|_| CloseReason::PeerAsked),
         };
         let mut continues = true;
         if expects_continue(head) && length != BodyLength::Empty {
