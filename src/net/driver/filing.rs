@@ -3,11 +3,11 @@
 
 use super::{
     Common, EventLoop, Socket, Transport,
-    file::{Cut, Files, GATHERED, Look, Piece},
+    file::{Behind, Cut, Files, GATHERED, Look, Piece},
 };
 use crate::{app::App, buf::Unreadable};
 
-/// Bytes of files that one socket sends before others have their turn: two pieces. A socket that takes more at once is a rare one.
+/// Bytes of files after which others have their turn: two pieces, and what is before them. A socket that takes more at once is a rare one.
 pub(in crate::net) const SHARE: usize = 1024 * 1024;
 
 /// The next bytes that a socket has to send, after those in a pipe.
@@ -15,8 +15,8 @@ pub(in crate::net) const SHARE: usize = 1024 * 1024;
 pub(in crate::net) enum Next {
     /// None.
     Nothing,
-    /// Its output. `more`: bytes of a file follow at once, so that the kernel may wait for them to fill a segment.
-    Output { more: bool },
+    /// Its output, and what follows at once.
+    Output(Behind),
     /// This number of bytes of its first file, which are in the kernel's memory.
     Piece(usize),
     /// None before a thread has read them.
@@ -36,7 +36,7 @@ impl<S: Socket> Common<S> {
             match files.look(output) {
                 Look::Copied(len) => Files::advance(slot, output, len),
                 Look::Cached(len) if output.is_empty() => return Next::Piece(len),
-                Look::Cached(_) => return Next::Output { more: true },
+                Look::Cached(_) => return Next::Output(files.behind()),
                 Look::Ask(ask) => {
                     files.wait(reads.begin(key, conn, ask));
                     reading.set(key, Some(*now + config.disk_patience), *now);
@@ -51,7 +51,7 @@ impl<S: Socket> Common<S> {
             }
         }
         match (output.is_empty(), slot) {
-            (false, _) => Next::Output { more: false },
+            (false, _) => Next::Output(Behind::Nothing),
             (true, Some(_)) => Next::Wait,
             (true, None) => Next::Nothing,
         }

@@ -45,7 +45,7 @@ pub use table::Socket;
 pub(super) use {
     closing::{ALLOWANCE, Closing, LINGER},
     common::{Ready, Told},
-    file::Piece,
+    file::{Behind, Piece},
     filing::{Next, SHARE},
     gate::{BACK_OFF, Gate, is_passing, out_of_descriptors},
     pipe::{Moved, Pipe, Pipes, is_unsupported},

@@ -5,7 +5,7 @@
 //! after the kernel was entered. If there is no room for all of the head, the ring waits for it, as it does for other bytes.
 
 use super::{connection::Phase, io::Io, splice::without_waiting};
-use crate::net::driver::{CONFIRMED, Next, Piece, SHARE, SLICES, Socket as _};
+use crate::net::driver::{Behind, CONFIRMED, Next, Piece, SHARE, SLICES, Socket as _};
 use nix::libc;
 use std::io::{ErrorKind, IoSlice};
 
@@ -24,12 +24,12 @@ impl Io {
             }
             match self.common.next_to_send(key) {
                 Next::Nothing => break Some(false),
-                Next::Output { more } => match self.send_ahead(key, more) {
+                Next::Output(behind) => match self.send_ahead(key, behind) {
                     Some(sent) => total += sent,
-                    None => break Some(more),
+                    None => break Some(behind == Behind::Part),
                 },
                 Next::Wait => break None,
-                Next::Piece(len) => match self.send_piece(key, len.min(SHARE - total)) {
+                Next::Piece(len) => match self.send_piece(key, len) {
                     Some(sent) => total += sent,
                     None => break None,
                 },
@@ -45,11 +45,16 @@ impl Io {
     }
 
     /// Sends what is before a file, if the file follows. `None`: the ring has to send it, or the rest of it.
-    fn send_ahead(&mut self, key: usize, more: bool) -> Option<usize> {
-        let socket = self.common.table.get_mut(key).filter(|_| more)?;
+    fn send_ahead(&mut self, key: usize, behind: Behind) -> Option<usize> {
+        let more = match behind {
+            Behind::Nothing => return None,
+            Behind::Part => libc::MSG_MORE,
+            Behind::LargePart => 0,
+        };
+        let socket = self.common.table.get_mut(key)?;
         let mut slices = [IoSlice::new(&[]); SLICES];
         let filled = socket.output.io_slices(&mut slices);
-        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | libc::MSG_MORE;
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL | more;
         // The ring meets an error once more, and knows what to do about it.
         let sent = socket.socket.send_vectored_with_flags(&slices[..filled], flags).ok()?;
         socket.output.consume(sent);

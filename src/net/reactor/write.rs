@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     app::Action,
-    net::driver::{CONFIRMED, Files, Finish, Next, Piece, Pipes, SHARE, SLICES, Socket as _},
+    net::driver::{Behind, CONFIRMED, Files, Finish, Next, Piece, Pipes, SHARE, SLICES, Socket as _},
     time::Instant,
 };
 use mio::net::TcpStream;
@@ -100,10 +100,9 @@ impl Io {
             let Some(socket) = self.common.table.get_mut(key) else { return total };
             let sent = match next {
                 Next::Nothing | Next::Wait => return total,
-                Next::Output { more } => write_output(socket, more),
+                Next::Output(behind) => write_output(socket, behind == Behind::Part),
                 Next::Piece(len) => {
-                    let most = len.min(SHARE - total);
-                    let piece = socket.files.as_mut().map_or(Piece::Refused, |files| files.send(&socket.stream, most));
+                    let piece = socket.files.as_mut().map_or(Piece::Refused, |files| files.send(&socket.stream, len));
                     socket.writable = piece != Piece::Refused;
                     match piece {
                         Piece::Broken(kind) => Err(kind.into()),

@@ -79,6 +79,19 @@ pub(super) struct Cut {
     pub(super) why: Unreadable,
 }
 
+/// The bytes behind the output of a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::net) enum Behind {
+    /// None that can be sent at once.
+    Nothing,
+    /// A part of a file: the last segment of the output waits for it, so that a head and a short body leave together.
+    Part,
+    /// A large part, which needs no room in a segment of others: a head before it leaves alone. To wait for the part costs more, since then the
+    /// pages of the file lie across segments: 118 µs of CPU for 1 MiB over loopback, and 91 without. At 256 KiB both are the same, and
+    /// of 128 KiB and less, one segment less saves a third.
+    LargePart,
+}
+
 /// The knowledge about the next bytes of a part.
 #[derive(Debug)]
 enum Known {
@@ -233,6 +246,11 @@ impl Files {
     /// The first part cannot be sent from the kernel's memory.
     pub(super) fn slow_down(&mut self) {
         (self.first.slow, self.first.known) = (true, Known::Nothing);
+    }
+
+    /// The first part, as what follows the output.
+    pub(super) fn behind(&self) -> Behind {
+        if self.first.part.length > LARGE { Behind::LargePart } else { Behind::Part }
     }
 
     /// Sends up to `most` bytes of the first part, which are in the kernel's memory.
