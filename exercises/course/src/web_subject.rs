@@ -123,6 +123,8 @@ pub(crate) enum Web {
     NotIdle,
     /// There are as many clients as there may be.
     TooMany,
+    /// The same, and their number was said on the command line.
+    MoreThanSaid,
     /// The refusal says when to come again.
     RetryAfter,
     /// There are fewer.
@@ -354,7 +356,9 @@ fn in_production(web: Web, problem: &Problem, came: &Came) -> Option<Cause> {
         (Web::HalfHead | Web::SlowHead, Came::End) => Cause::RefusedWithoutAnswer,
         (Web::NotIdle, Came::Status(408) | Came::End) => Cause::TimeoutTooEarly,
         (Web::NotIdle, _) if broken => Cause::TimeoutTooEarly,
-        (Web::TooMany, Came::Status(..400)) => Cause::NoLimit,
+        (Web::TooMany, Came::Status(..500)) => Cause::NoLimit,
+        // With the number that is not said, the limit was kept.
+        (Web::MoreThanSaid, Came::Status(..500)) => Cause::FlagIgnored,
         (Web::TooMany, Came::Nothing) => Cause::BusyNotTold,
         (Web::TooMany, Came::End) => Cause::RefusedWithoutAnswer,
         (Web::TooMany, Came::Status(_)) => Cause::WrongStatus,

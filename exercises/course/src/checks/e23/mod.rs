@@ -304,7 +304,10 @@ fn refusals(stage: &mut Stage) -> Result<(), Problem> {
     let mut client = stage.connect()?;
     client.send(&with_unread("POST / HTTP/1.1\r\nHost: a\r\n"))?;
     let text = "503 with Retry-After: two are served, and this one has sent 40,000 bytes";
-    client.expect_reply(&Wanted::status(&[503], text)).map_err(about(Web::TooMany))?;
+    client.expect_reply(&Wanted::status(&[503], text)).map_err(|problem| match &problem.seen {
+        Seen::Wrong(_) => about(Web::MoreThanSaid)(problem),
+        _ => about(Web::TooMany)(problem),
+    })?;
     ends_without_reset(stage, &mut client, Web::AfterLast)?;
     client.close();
     let body = [&b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"[..], &[b'x'; 100_000]].concat();
