@@ -29,11 +29,12 @@ pub(super) fn access_log(stage: &mut Stage) -> Result<(), Problem> {
         let wanted = if least > 0 { "MILLISECONDS`, at least 30" } else { "MILLISECONDS`" };
         stage.expect_log_soon(&format!("on stderr `{begins}{wanted}"), holds)?;
     }
-    let before = stage.student.as_ref().map_or(0, |student| student.count_log(|line| line.starts_with("access ")));
-    if before == 3 {
+    // The end of the last line may be a write of its own, and come a moment later: so fewer are no complaint.
+    let lines = stage.student.as_ref().map_or(0, |student| student.count_log(|line| line.starts_with("access ")));
+    if lines <= 3 {
         return Ok(());
     }
-    Err(Problem::new("three lines for three requests", Seen::LogFlood { lines: before }))
+    Err(Problem::new("three lines for three requests", Seen::LogFlood { lines }))
 }
 
 pub(super) fn forged(stage: &mut Stage) -> Result<(), Problem> {
