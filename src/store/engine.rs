@@ -13,7 +13,7 @@ use super::{
     client::{Client, Replies},
     command::{
         self, Call, Command, Commands, DENYOOM, Fault, NO_AUTH, NO_MULTI, Outcome, PUBSUB, READONLY, Record, WRITE,
-        keyspec, monitor, subcommands,
+        Why, keyspec, monitor, subcommands,
     },
     config::Config,
     keyspace::Keyspace,
@@ -267,7 +267,7 @@ impl Engine {
         if command.name == "exec" && client.multi.is_some() {
             self.exec(client, command, words);
         } else {
-            self.run(client, command, words, false);
+            self.run(client, command, words, Why::Asked);
             self.begin_wait(client);
         }
         if !self.keys.ready.is_empty() || !self.world.unblock.is_empty() {
@@ -328,7 +328,7 @@ impl Engine {
     }
 
     /// Runs a command, and records it if it has changed something.
-    pub(super) fn run(&mut self, client: &mut Client, command: &'static Command, words: Words<'_>, is_queued: bool) {
+    pub(super) fn run(&mut self, client: &mut Client, command: &'static Command, words: Words<'_>, why: Why<'_>) {
         self.world.commands += 1;
         if self.keys.snapshot.is_some() && command.flags & WRITE != 0 {
             self.snapshot_first(client.db, command, words);
@@ -342,7 +342,7 @@ impl Engine {
             world: &mut self.world,
             commands: &Table,
             record: Record::AsIs,
-            is_queued,
+            why,
         };
         let outcome = (command.run)(&mut call);
         let record = call.record;
@@ -393,7 +393,7 @@ impl Engine {
             // It was found when it was queued.
             if let Some(command) = Table.find(words.at(0)) {
                 client.last = command.name;
-                self.run(client, command, words, true);
+                self.run(client, command, words, Why::Queued);
             }
         }
         if self.keys.log.bytes.len() > before {

@@ -2,7 +2,7 @@
 
 use super::{
     client::{Client, Place},
-    command::Commands as _,
+    command::{Commands as _, Why},
     engine::Engine,
     table::Table,
     value::Value,
@@ -56,7 +56,7 @@ impl Engine {
             if let Some(command) = command {
                 self.reply.resp3 = client.resp3;
                 let start = self.reply.begin();
-                self.run(&mut client, command, words, false);
+                self.run(&mut client, command, words, Why::Ready(&place.1));
                 self.hush(&mut client, start);
             }
             if command.is_none() || client.wait.is_some() {

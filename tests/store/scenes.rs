@@ -306,6 +306,24 @@ A <
 A BLMPOP 0 1 several LEFT COUNT 2 &
 B RPUSH several 1 2 3
 A <
+A BLMPOP 0 2 one other LEFT COUNT 2 &
+C BLPOP one other 0 &
+B MULTI
+B RPUSH other 1 2 3
+B RPUSH one a
+B EXEC
+A <
+C <
+B LRANGE one 0 -1
+A BZMPOP 0 2 low high MIN COUNT 2 &
+C BZPOPMAX low high 0 &
+B MULTI
+B ZADD high 1 a 2 b 3 c
+B ZADD low 1 z
+B EXEC
+A <
+C <
+B ZRANGE low 0 -1
 A BRPOPLPUSH strings lists 0 &
 B SET strings text
 B DEL strings

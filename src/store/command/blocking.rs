@@ -8,7 +8,7 @@ use super::{
         client::Wait,
         value::{List, ZSet, list::End},
     },
-    Call, Outcome, lists, number, refuse, zsets,
+    Call, Outcome, Why, lists, number, refuse, zsets,
 };
 use std::time::Duration;
 
@@ -29,10 +29,16 @@ fn timeout(word: &[u8]) -> Outcome<Option<Duration>> {
     Ok((seconds > 0.0).then_some(wait))
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// Those of the keys that the command may take from: for a client that waits, the one that was written to.
+    fn open<'k>(&self, keys: &'k [&'a [u8]]) -> impl Iterator<Item = &'k &'a [u8]> + use<'k, 'a> {
+        let why = self.why;
+        keys.iter().filter(move |key| if let Why::Ready(ready) = why { **key == ready } else { true })
+    }
+
     /// Nothing is there: waits for these keys, or tells so at once within a transaction. `has_arrays`: the command answers with arrays.
     fn wait(&mut self, keys: &[&[u8]], timeout: Option<Duration>, has_arrays: bool) {
-        if self.is_queued {
+        if matches!(self.why, Why::Queued) {
             if has_arrays {
                 self.out.null_array()
             } else {
@@ -65,7 +71,7 @@ fn pop(call: &mut Call<'_>, end: End) -> Outcome {
     let last = call.words.len() - 1;
     let timeout = timeout(call.word(last))?;
     let keys: Vec<&[u8]> = call.words.from(1).take(last - 1).collect();
-    for key in &keys {
+    for key in call.open(&keys) {
         if !call.check::<List>(key)? {
             continue;
         }
@@ -92,7 +98,7 @@ fn zpop(call: &mut Call<'_>, highest: bool) -> Outcome {
     let last = call.words.len() - 1;
     let timeout = timeout(call.word(last))?;
     let keys: Vec<&[u8]> = call.words.from(1).take(last - 1).collect();
-    for key in &keys {
+    for key in call.open(&keys) {
         if !call.check::<ZSet>(key)? {
             continue;
         }
@@ -130,7 +136,8 @@ fn shift(call: &mut Call<'_>, from: End, to: End, place: usize) -> Outcome {
 pub(crate) fn blmpop(call: &mut Call<'_>) -> Outcome {
     let (keys, end, most) = lists::several(call, 2)?;
     let timeout = timeout(call.word(1))?;
-    if !lists::take_several(call, &keys, end, most)? {
+    let open: Vec<&[u8]> = call.open(&keys).copied().collect();
+    if !lists::take_several(call, &open, end, most)? {
         call.wait(&keys, timeout, true);
     }
     Ok(())
@@ -139,7 +146,8 @@ pub(crate) fn blmpop(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn bzmpop(call: &mut Call<'_>) -> Outcome {
     let (keys, highest, most) = zsets::several(call, 2)?;
     let timeout = timeout(call.word(1))?;
-    if !zsets::take_several(call, &keys, highest, most)? {
+    let open: Vec<&[u8]> = call.open(&keys).copied().collect();
+    if !zsets::take_several(call, &open, highest, most)? {
         call.wait(&keys, timeout, true);
     }
     Ok(())

@@ -99,6 +99,17 @@ pub(crate) enum Record {
     Instead(Vec<Kept>),
 }
 
+/// The reason for which a command is run.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Why<'a> {
+    /// Its client asks for it.
+    Asked,
+    /// It is a part of a transaction: it does not wait.
+    Queued,
+    /// Its client waits, and this key was written to. It takes nothing from another one, which may have something as well.
+    Ready(&'a [u8]),
+}
+
 /// One command of one client.
 pub(crate) struct Call<'a> {
     pub(crate) words: Words<'a>,
@@ -108,8 +119,7 @@ pub(crate) struct Call<'a> {
     pub(crate) world: &'a mut World,
     pub(crate) commands: &'static dyn Commands,
     pub(crate) record: Record,
-    /// A part of a transaction: it does not wait.
-    pub(crate) is_queued: bool,
+    pub(crate) why: Why<'a>,
 }
 
 impl<'a> Call<'a> {

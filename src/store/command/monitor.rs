@@ -2,13 +2,13 @@
 
 use super::{
     super::{client::Client, words::Words, world::Effect, world::World},
-    ADMIN, Call, Command, Outcome, refuse,
+    ADMIN, Call, Command, Outcome, Why, refuse,
 };
 use bytes::Bytes;
 use std::{fmt::Write as _, time::UNIX_EPOCH};
 
 pub(crate) fn monitor(call: &mut Call<'_>) -> Outcome {
-    if call.is_queued {
+    if matches!(call.why, Why::Queued) {
         return refuse("ERR MONITOR isn't allowed for DENY BLOCKING client");
     }
     call.client.is_monitor = true;
