@@ -16,8 +16,8 @@ use crate::{
 };
 use std::{mem, time::Duration};
 
-/// The time that the disk has for the last answers to a client. After it they are given up with the connection, so that a disk which
-/// takes nothing does not keep places from others.
+/// The time for the last answers to a client: that the disk has for them, and that a client has to take what is before them. After it they are
+/// given up with the connection, so that a disk or a client which takes nothing does not keep places from others.
 const LEAVE: Duration = Duration::from_secs(10);
 
 impl Broker {
@@ -50,6 +50,14 @@ impl Broker {
                 self.core.heard_out(key, cx.clock());
                 self.part(cx);
             }
+        }
+    }
+
+    /// A client that sends nothing more, and does not take what was sent to it, is not heard to the end. It has not for ever.
+    pub(super) fn hear_out_soon(&mut self, cx: &mut Cx, conn: ConnId) {
+        let is_open = self.client(conn).is_some_and(|client| matches!(client.phase, Phase::Open { .. }));
+        if is_open {
+            cx.set_deadline(TimerKey::Conn(conn), Some(cx.now() + LEAVE));
         }
     }
 

@@ -45,6 +45,7 @@ impl App for Broker {
         // Packets that have come may still have to wait.
         self.client(conn).into_iter().for_each(|client| client.has_ended = true);
         self.end_if_heard_out(cx, conn);
+        self.hear_out_soon(cx, conn);
         self.settle(cx);
     }
 
@@ -110,6 +111,12 @@ impl Broker {
             // It waits for us.
             Phase::Checking(_) => {}
             Phase::Leaving(_) => self.give_up(cx, conn),
+            Phase::Open { key, .. } if client.has_ended => {
+                tracing::debug!(peer = %client.peer, "connection ended: its client has said all, and takes no answers");
+                self.forget(conn);
+                self.core.lost(key, cx.clock());
+                cx.abort(conn);
+            }
             Phase::Open { patience, .. } => {
                 let Some(at) = patience.map(|patience| client.heard + patience) else { return };
                 if at > now {
