@@ -87,7 +87,7 @@ impl Desk {
     fn answers(&mut self, conn: ConnId, head: &RequestHead, cx: &mut Cx) -> bool {
         let brief = head.method == Method::Head;
         if !names_us(head, &self.shared.config.admin_hosts) {
-            let why = "this listener answers to addresses, localhost and hosts that its configuration names\n";
+            let why = "this listener answers to addresses, localhost, and hosts named by --admin-host or in a file by admin.hosts\n";
             self.conclude(conn, &Answer::text(Status::MISDIRECTED_REQUEST, why), false, cx);
             return false;
         }
