@@ -124,10 +124,9 @@ fn talk(mut person: Person, address: std::net::SocketAddr, messages: u64, random
         next += 1;
         if random.below(10) == 0 {
             person = back(person, address, "");
-            // The answer tells which was the last that arrived.
+            // The answer tells which was the last that arrived: of the last of all, there is no other then.
             next = person.last_id + 1;
-        }
-        if next > messages {
+        } else if next > messages {
             person.wait_for(&format!("* {messages} is [lobby"));
         }
     }
