@@ -36,9 +36,10 @@ impl Broker {
         }
     }
 
-    /// A client that sends nothing more has been heard to the end: its answers are all that is left to do.
+    /// A client that sends nothing more is heard to the end, if it takes what was sent to it. It has not for ever to do so. Then its answers
+    /// are all that is left to do.
     pub(super) fn end_if_heard_out(&mut self, cx: &mut Cx, conn: ConnId) {
-        let Some(client) = self.client(conn).filter(|client| client.has_ended && !client.is_paused) else { return };
+        let Some(client) = self.client(conn).filter(|client| client.has_ended) else { return };
         match client.phase {
             Phase::New | Phase::Greeting => {
                 self.forget(conn);
@@ -46,18 +47,11 @@ impl Broker {
             }
             // Its packets are heard when its password is known; its answers leave when they may.
             Phase::Checking(_) | Phase::Leaving(_) => {}
+            Phase::Open { .. } if client.is_paused => cx.set_deadline(TimerKey::Conn(conn), Some(cx.now() + LEAVE)),
             Phase::Open { key, .. } => {
                 self.core.heard_out(key, cx.clock());
                 self.part(cx);
             }
-        }
-    }
-
-    /// A client that sends nothing more, and does not take what was sent to it, is not heard to the end. It has not for ever.
-    pub(super) fn hear_out_soon(&mut self, cx: &mut Cx, conn: ConnId) {
-        let is_open = self.client(conn).is_some_and(|client| matches!(client.phase, Phase::Open { .. }));
-        if is_open {
-            cx.set_deadline(TimerKey::Conn(conn), Some(cx.now() + LEAVE));
         }
     }
 

@@ -45,7 +45,6 @@ impl App for Broker {
         // Packets that have come may still have to wait.
         self.client(conn).into_iter().for_each(|client| client.has_ended = true);
         self.end_if_heard_out(cx, conn);
-        self.hear_out_soon(cx, conn);
         self.settle(cx);
     }
 
