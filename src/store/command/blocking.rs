@@ -29,11 +29,11 @@ fn timeout(word: &[u8]) -> Outcome<Option<Duration>> {
     Ok((seconds > 0.0).then_some(wait))
 }
 
-impl<'a> Call<'a> {
+impl Call<'_> {
     /// Those of the keys that the command may take from: for a client that waits, the one that was written to.
-    fn open<'k>(&self, keys: &'k [&'a [u8]]) -> impl Iterator<Item = &'k &'a [u8]> + use<'k, 'a> {
-        let why = self.why;
-        keys.iter().filter(move |key| if let Why::Ready(ready) = why { **key == ready } else { true })
+    fn open<'k>(&self, keys: &[&'k [u8]]) -> Vec<&'k [u8]> {
+        let is_open = |key: &&&[u8]| if let Why::Ready(ready) = self.why { **key == ready } else { true };
+        keys.iter().filter(is_open).copied().collect()
     }
 
     /// Nothing is there: waits for these keys, or tells so at once within a transaction. `has_arrays`: the command answers with arrays.
@@ -71,7 +71,7 @@ fn pop(call: &mut Call<'_>, end: End) -> Outcome {
     let last = call.words.len() - 1;
     let timeout = timeout(call.word(last))?;
     let keys: Vec<&[u8]> = call.words.from(1).take(last - 1).collect();
-    for key in call.open(&keys) {
+    for key in &call.open(&keys) {
         if !call.check::<List>(key)? {
             continue;
         }
@@ -98,7 +98,7 @@ fn zpop(call: &mut Call<'_>, highest: bool) -> Outcome {
     let last = call.words.len() - 1;
     let timeout = timeout(call.word(last))?;
     let keys: Vec<&[u8]> = call.words.from(1).take(last - 1).collect();
-    for key in call.open(&keys) {
+    for key in &call.open(&keys) {
         if !call.check::<ZSet>(key)? {
             continue;
         }
@@ -136,8 +136,7 @@ fn shift(call: &mut Call<'_>, from: End, to: End, place: usize) -> Outcome {
 pub(crate) fn blmpop(call: &mut Call<'_>) -> Outcome {
     let (keys, end, most) = lists::several(call, 2)?;
     let timeout = timeout(call.word(1))?;
-    let open: Vec<&[u8]> = call.open(&keys).copied().collect();
-    if !lists::take_several(call, &open, end, most)? {
+    if !lists::take_several(call, &call.open(&keys), end, most)? {
         call.wait(&keys, timeout, true);
     }
     Ok(())
@@ -146,8 +145,7 @@ pub(crate) fn blmpop(call: &mut Call<'_>) -> Outcome {
 pub(crate) fn bzmpop(call: &mut Call<'_>) -> Outcome {
     let (keys, highest, most) = zsets::several(call, 2)?;
     let timeout = timeout(call.word(1))?;
-    let open: Vec<&[u8]> = call.open(&keys).copied().collect();
-    if !zsets::take_several(call, &open, highest, most)? {
+    if !zsets::take_several(call, &call.open(&keys), highest, most)? {
         call.wait(&keys, timeout, true);
     }
     Ok(())
